@@ -1,0 +1,234 @@
+/* The layout of a recvshim trace, for the library that writes it and for every program that reads it.
+ *
+ * A trace is one file, mapped by all its writers and readers at once:
+ *
+ *      0 +-----------------------------+
+ *        | header                      |  written once, before the file gets its name
+ *   4096 +-----------------------------+  } mapped read-only in traced processes
+ *        | control                     |  written by the command only
+ *  64 Ki +-----------------------------+  (64 Ki: the largest page size of any Linux machine)
+ *        | counters          128 bytes |
+ *        | cursors   shards * 128 bytes |  one a shard, each on cache lines of its own
+ *        | processes  n *  64 bytes    |  who wrote: never overwritten
+ *        | names      n * 128 bytes    |  unix paths, each once
+ *        +-----------------------------+  (next multiple of 4096)
+ *        | shard 0: slots * 128 bytes  |
+ *        | shard 1: ...                |
+ *        +-----------------------------+
+ *
+ * The counts are in the header; recvshim_layout() below turns them into offsets. Everything has a fixed width and the
+ * byte order of the machine that wrote it. 32- and 64-bit processes share one file.
+ *
+ * A reader takes every byte of a trace as hostile, and copies the header before it uses it.
+ */
+#ifndef RECVSHIM_TRACE_H
+#define RECVSHIM_TRACE_H
+
+#include <stdalign.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#if ATOMIC_LLONG_LOCK_FREE != 2 || ATOMIC_INT_LOCK_FREE != 2
+#error "recvshim needs lock-free atomics of 4 and 8 bytes: a lock in a process cannot guard memory shared by many"
+#endif
+
+#define RECVSHIM_MAGIC      "recvshim" /* 8 bytes, no terminator in the file */
+#define RECVSHIM_VERSION    1U
+#define RECVSHIM_BYTE_ORDER 0x01020304U
+
+#define RECVSHIM_CONTROL_OFFSET  4096U
+#define RECVSHIM_WRITABLE_OFFSET 65536U
+#define RECVSHIM_RECORD_SIZE     128U
+#define RECVSHIM_MAX_SHARDS      64U
+#define RECVSHIM_MAX_PROCESSES   65536U
+#define RECVSHIM_MAX_NAMES       4096U
+/* slots * shards * 128 stays far below 2^63, so that no sum of offsets can overflow. */
+#define RECVSHIM_MAX_SLOTS (UINT64_C(1) << 40)
+
+/* What happened. The names are those of the JSON output. Numbers are part of the format: append, never reorder. */
+#define RECVSHIM_EVENT_TABLE(X)                                                                                        \
+    X(RECEIVE, "receive", "data arrived")                                                                              \
+    X(EMPTY, "empty", "a zero-length datagram arrived")                                                                \
+    X(DISCONNECT, "disconnect", "the connection ended, or was ended")                                                  \
+    X(ERROR, "error", "any other failure")                                                                             \
+    X(INTERRUPTED, "interrupted", "EINTR reached the program")                                                         \
+    X(WOULD_BLOCK, "would-block", "nothing there yet: EAGAIN")
+
+/* Which call the program made. The fortified forms count as the plain ones. Append, never reorder. */
+#define RECVSHIM_CALL_TABLE(X)                                                                                         \
+    X(RECV, "recv")                                                                                                    \
+    X(RECVFROM, "recvfrom")
+
+#define RECVSHIM_ENUM_EVENT(id, name, meaning) RECVSHIM_EVENT_##id,
+enum recvshim_event { RECVSHIM_EVENT_TABLE(RECVSHIM_ENUM_EVENT) RECVSHIM_EVENTS };
+#undef RECVSHIM_ENUM_EVENT
+
+#define RECVSHIM_ENUM_CALL(id, name) RECVSHIM_CALL_##id,
+enum recvshim_call { RECVSHIM_CALL_TABLE(RECVSHIM_ENUM_CALL) RECVSHIM_CALLS };
+#undef RECVSHIM_ENUM_CALL
+
+/* A set of events has bit N for event N. */
+#define RECVSHIM_EVENTS_ALL     ((1U << RECVSHIM_EVENTS) - 1U)
+#define RECVSHIM_EVENTS_DEFAULT (RECVSHIM_EVENTS_ALL & ~(1U << RECVSHIM_EVENT_WOULD_BLOCK))
+
+/* What happens to records once a shard has been filled. */
+enum recvshim_mode {
+    RECVSHIM_MODE_OVERWRITE, /* the oldest give way */
+    RECVSHIM_MODE_STOP,      /* the newest are counted as dropped */
+};
+
+struct recvshim_header {
+    char magic[8];
+    uint32_t version;
+    uint32_t byte_order;
+    uint32_t record_size;
+    uint32_t shards; /* a power of two, 1 to RECVSHIM_MAX_SHARDS */
+    uint64_t slots;  /* in each shard: a power of two, 1 to RECVSHIM_MAX_SLOTS */
+    uint32_t processes;
+    uint32_t names; /* a power of two, 1 to RECVSHIM_MAX_NAMES */
+    uint32_t mode;  /* enum recvshim_mode */
+    uint32_t clock; /* the clockid_t of every time in the trace, in nanoseconds */
+    /* One moment on both clocks: real time of a record = realtime + (time - monotonic). */
+    uint64_t monotonic;
+    uint64_t realtime;
+    uint8_t boot_id[16];    /* of /proc/sys/kernel/random/boot_id; all zero where that cannot be read */
+    uint64_t pid_namespace; /* inode of /proc/self/ns/pid; 0 where that cannot be read */
+    uint64_t seed;          /* of every random choice made under this trace */
+};
+
+/* Switches that reach every process that has the trace mapped, at its next call. */
+struct recvshim_control {
+    _Atomic uint32_t tracing; /* 0: nothing is recorded. Also what a process reads once its map has been replaced */
+    _Atomic uint32_t events;  /* the set of events that are recorded */
+};
+
+struct recvshim_counters {
+    alignas(128) _Atomic uint64_t connections; /* connection ids given out: the ids run from 1 to this */
+    _Atomic uint64_t processes;                /* processes that said hello; those beyond the table have no entry */
+    _Atomic uint64_t nameless;                 /* unix paths for which there was no room */
+};
+
+struct recvshim_cursor {
+    alignas(128) _Atomic uint64_t cursor; /* positions given out: position P is slot P % slots in lap P / slots */
+    _Atomic uint64_t dropped;             /* positions given up by their owners: shard full, or slot not free */
+};
+
+/* A process that had the trace mapped. The pid is stored last (release), and 0 until then. */
+struct recvshim_process {
+    alignas(64) _Atomic uint32_t pid;
+    uint32_t parent;
+    uint64_t start; /* when it mapped the trace, or when a forked child first wrote */
+    char comm[16];  /* as the kernel gives it: cut, terminated */
+    uint8_t reserved[32];
+};
+
+/* A unix socket's path, referred to by its index from a record's address. */
+struct recvshim_name {
+    alignas(64) _Atomic uint32_t state; /* 0 free, 1 being written, 2 whole (release) */
+    uint32_t length;                    /* of text, 1 to 108 */
+    char text[108];                     /* sun_path's bytes; an abstract name begins with a zero byte */
+    uint8_t reserved[12];
+};
+
+/* Result flags of a record. */
+enum {
+    RECVSHIM_RESULT_NORMALISED = 1, /* the scope id was changed on the way to the program */
+    RECVSHIM_RESULT_DURATION = 2,   /* duration was measured */
+    RECVSHIM_RESULT_PEER = 4,       /* family, port, scope and address tell who sent this */
+};
+
+/* The facts of one call, as the traced process saw them. */
+struct recvshim_record {
+    uint64_t time;       /* when the call returned */
+    uint64_t connection; /* 1 and up; 0 where the descriptor is beyond what is tracked */
+    int64_t result;      /* what the call returned */
+    uint64_t requested;  /* the length the program asked for, bytes */
+    uint64_t duration;   /* ns in the call, with RECVSHIM_RESULT_DURATION */
+    uint32_t pid;
+    uint32_t tid;
+    int32_t fd;
+    uint32_t flags;   /* MSG_* as the program gave them */
+    uint16_t error;   /* errno of a failure, else 0 */
+    uint8_t event;    /* enum recvshim_event */
+    uint8_t call;     /* enum recvshim_call */
+    uint16_t family;  /* AF_INET, AF_INET6, AF_UNIX */
+    uint16_t port;    /* host byte order */
+    uint32_t scope;   /* sin6_scope_id as the program got it */
+    uint32_t retries; /* interruptions absorbed; UINT32_MAX: that many or more */
+    /* IPv6: all 16. IPv4: the first 4. Unix: the index of its name + 1 in the first 4, host byte order;
+     * 0 for a sender without a path. */
+    uint8_t address[16];
+    uint16_t local_port;   /* host byte order; 0 where unknown */
+    uint16_t result_flags; /* RECVSHIM_RESULT_* */
+    uint16_t injected;     /* what fault injection did to the call; 0: nothing */
+    uint8_t reserved[18];
+};
+
+/* A slot: the state word, the record, and the state word's claim again.
+ *
+ * The claim in `tail` is stored before the first byte of the record and the state `done` after the last, so a copy made
+ * front to back by somebody who knows nothing of this (cp of a live trace) is whole exactly if both claims agree. */
+#define RECVSHIM_PAYLOAD_WORDS 14
+struct recvshim_slot {
+    alignas(128) _Atomic uint64_t state;
+    _Atomic uint64_t payload[RECVSHIM_PAYLOAD_WORDS]; /* a struct recvshim_record, copied by words: no data race */
+    _Atomic uint64_t tail;
+};
+
+_Static_assert(sizeof(struct recvshim_header) <= RECVSHIM_CONTROL_OFFSET, "the header has one page");
+_Static_assert(sizeof(struct recvshim_record) == RECVSHIM_PAYLOAD_WORDS * sizeof(uint64_t), "a record fills a payload");
+_Static_assert(sizeof(struct recvshim_slot) == RECVSHIM_RECORD_SIZE, "a slot is two cache lines");
+_Static_assert(sizeof(struct recvshim_counters) == 128 && sizeof(struct recvshim_cursor) == 128, "no false sharing");
+_Static_assert(sizeof(struct recvshim_process) == 64 && sizeof(struct recvshim_name) == 128,
+               "the same for every class");
+
+/* The state word: `lap + 1` in 40 bits, the owner's tid in 22, the state in 2. All zero is a slot never used. */
+enum recvshim_state {
+    RECVSHIM_STATE_EMPTY,
+    RECVSHIM_STATE_BUSY,
+    RECVSHIM_STATE_DONE,
+    RECVSHIM_STATE_ABANDONED, /* its owner died while it was busy; set by a reader, never by a writer */
+};
+
+static inline uint64_t recvshim_state_word(uint64_t lap, uint32_t tid, enum recvshim_state state)
+{
+    return (lap + 1) << 24 | (uint64_t)(tid & 0x3fffffU) << 2 | (uint64_t)state;
+}
+static inline enum recvshim_state recvshim_state_of(uint64_t word)
+{
+    return (enum recvshim_state)(word & 3U);
+}
+/* Laps written so far: 0 for a slot never used. */
+static inline uint64_t recvshim_laps_of(uint64_t word)
+{
+    return word >> 24;
+}
+static inline uint32_t recvshim_tid_of(uint64_t word)
+{
+    return (uint32_t)(word >> 2) & 0x3fffffU;
+}
+
+/* Where the parts of a trace begin, in bytes from its start. */
+struct recvshim_layout {
+    uint64_t counters;
+    uint64_t cursors;
+    uint64_t processes;
+    uint64_t names;
+    uint64_t slots;
+    uint64_t size; /* of the whole file: exactly this */
+};
+
+static inline struct recvshim_layout recvshim_layout(uint32_t shards, uint64_t slots, uint32_t processes,
+                                                     uint32_t names)
+{
+    struct recvshim_layout layout = {.counters = RECVSHIM_WRITABLE_OFFSET};
+    layout.cursors = layout.counters + sizeof(struct recvshim_counters);
+    layout.processes = layout.cursors + shards * sizeof(struct recvshim_cursor);
+    layout.names = layout.processes + processes * sizeof(struct recvshim_process);
+    layout.slots = (layout.names + names * sizeof(struct recvshim_name) + 4095U) & ~UINT64_C(4095);
+    layout.size = layout.slots + shards * slots * RECVSHIM_RECORD_SIZE;
+    return layout;
+}
+
+#endif

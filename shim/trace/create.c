@@ -1,0 +1,187 @@
+/* Making a trace. It is built aside and published with link(2), so that whoever finds it under its name finds it
+ * complete, and nothing that stands there already is ever overwritten. */
+#include "line.h"
+#include "trace_file.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+static const struct trace_error OK = {NULL, 0};
+
+static struct trace_error failed(const char *what, int error)
+{
+    return (struct trace_error){what, error};
+}
+
+/* What a small file of /proc or /sys holds, terminated; empty where it cannot be read. */
+static void read_line(const char *path, char *text, size_t size)
+{
+    ssize_t length = -1;
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    if (fd >= 0) {
+        length = read(fd, text, size - 1);
+        close(fd);
+    }
+    text[length < 0 ? 0 : length] = '\0';
+}
+
+/* The number of the last CPU that this machine can have, plus one. sysconf would tell, but allocates; the affinity mask
+ * tells less: who joins later may run anywhere. */
+static uint32_t possible_cpus(void)
+{
+    char text[64];
+    read_line("/sys/devices/system/cpu/possible", text, sizeof text);
+    uint32_t number = 0, last = RECVSHIM_MAX_SHARDS - 1;
+    for (const char *at = text; *at != '\0'; at++) {
+        if (*at >= '0' && *at <= '9') {
+            number = number < 100000 ? number * 10 + (uint32_t)(*at - '0') : number;
+            last = number;
+        } else {
+            number = 0;
+        }
+    }
+    return last + 1;
+}
+
+static void read_boot_id(uint8_t id[16])
+{
+    char text[64];
+    read_line("/proc/sys/kernel/random/boot_id", text, sizeof text);
+    size_t digits = 0;
+    for (const char *at = text; *at != '\0' && digits < 32; at++) {
+        int value = *at >= '0' && *at <= '9' ? *at - '0' : *at >= 'a' && *at <= 'f' ? *at - 'a' + 10 : -1;
+        if (value < 0)
+            continue;
+        id[digits / 2] = (uint8_t)(id[digits / 2] << 4 | value);
+        digits++;
+    }
+}
+
+/* The link reads `pid:[4026531836]`. */
+static uint64_t read_pid_namespace(void)
+{
+    char text[64];
+    ssize_t length = readlink("/proc/self/ns/pid", text, sizeof text);
+    uint64_t inode = 0;
+    for (ssize_t i = 0; i < length; i++)
+        if (text[i] >= '0' && text[i] <= '9')
+            inode = inode * 10 + (uint64_t)(text[i] - '0');
+    return inode;
+}
+
+static uint64_t nanoseconds(clockid_t clock)
+{
+    struct timespec now = {0};
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static uint64_t random_seed(void)
+{
+    uint64_t seed = 0;
+    /* A kernel before 3.17 has no getrandom; the clock then serves, and the seed is in the header all the same. */
+    if (syscall(SYS_getrandom, &seed, sizeof seed, 1 /* GRND_NONBLOCK */) != (long)sizeof seed || seed == 0)
+        seed = nanoseconds(CLOCK_REALTIME) | 1U;
+    return seed;
+}
+
+static uint64_t power_of_two_below(uint64_t number)
+{
+    uint64_t power = 1;
+    while (power <= number / 2)
+        power *= 2;
+    return power;
+}
+
+static uint64_t between(uint64_t low, uint64_t number, uint64_t high)
+{
+    return number < low ? low : number > high ? high : number;
+}
+
+static struct recvshim_header new_header(const struct trace_options *options)
+{
+    uint64_t records = options->size / RECVSHIM_RECORD_SIZE;
+    uint32_t shards = 1;
+    /* Shards beyond the CPUs would stay empty; and each needs a slot at least. */
+    for (uint32_t cpus = possible_cpus(); shards < cpus && shards < RECVSHIM_MAX_SHARDS && shards * 2 <= records;)
+        shards *= 2;
+
+    struct recvshim_header header = {
+        .magic = {'r', 'e', 'c', 'v', 's', 'h', 'i', 'm'},
+        .version = RECVSHIM_VERSION,
+        .byte_order = RECVSHIM_BYTE_ORDER,
+        .record_size = RECVSHIM_RECORD_SIZE,
+        .shards = shards,
+        .slots = power_of_two_below(records / shards),
+        .processes = (uint32_t)between(64, records / 32, RECVSHIM_MAX_PROCESSES),
+        .names = (uint32_t)power_of_two_below(between(16, records / 64, RECVSHIM_MAX_NAMES)),
+        .mode = options->mode,
+        .clock = CLOCK_MONOTONIC,
+        .monotonic = nanoseconds(CLOCK_MONOTONIC),
+        .realtime = nanoseconds(CLOCK_REALTIME),
+        .pid_namespace = read_pid_namespace(),
+        .seed = options->seed != 0 ? options->seed : random_seed(),
+    };
+    read_boot_id(header.boot_id);
+    return header;
+}
+
+struct trace_error trace_format(int fd, const struct trace_options *options)
+{
+    struct recvshim_header header = new_header(options);
+    struct recvshim_layout layout = recvshim_layout(header.shards, header.slots, header.processes, header.names);
+
+    /* Past the limit the kernel would send SIGXFSZ, which ends the program. */
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_FSIZE, &limit) == 0 && limit.rlim_cur != RLIM_INFINITY && limit.rlim_cur < layout.size)
+        return failed("cannot be made: RLIMIT_FSIZE is below its size", 0);
+    if (layout.size > (uint64_t)(sizeof(off_t) == 8 ? INT64_MAX : INT32_MAX))
+        return failed("cannot be made: too large for a 32-bit process", 0);
+    int error;
+    do {
+        error = posix_fallocate(fd, 0, (off_t)layout.size);
+    } while (error == EINTR);
+    if (error != 0)
+        return failed("cannot be made", error);
+
+    /* pwrite, not a map: an error stays an error. */
+    struct recvshim_control control = {0};
+    atomic_init(&control.tracing, options->tracing ? 1U : 0U);
+    atomic_init(&control.events, options->events);
+    if (pwrite(fd, &control, sizeof control, RECVSHIM_CONTROL_OFFSET) != (ssize_t)sizeof control ||
+        pwrite(fd, &header, sizeof header, 0) != (ssize_t)sizeof header)
+        return failed("cannot be written", errno);
+    return OK;
+}
+
+struct trace_error trace_create(const char *path, const struct trace_options *options)
+{
+    /* Aside, but in the same directory: link(2) does not cross file systems. O_TMPFILE would leave nothing behind
+     * after a SIGKILL in this millisecond, but linking it needs /proc, which may not be there. */
+    char aside[PATH_MAX];
+    struct line name = {aside, sizeof aside, 0};
+    line_add(&name, path);
+    line_add(&name, ".");
+    line_add_number(&name, (uint64_t)getpid());
+    line_add(&name, ".");
+    line_add_number(&name, nanoseconds(CLOCK_MONOTONIC));
+    if (name.length + 1 >= name.size)
+        return failed("cannot be made", ENAMETOOLONG);
+
+    int fd = open(aside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return failed("cannot be made", errno);
+    struct trace_error error = trace_format(fd, options);
+    close(fd);
+    if (error.what == NULL && link(aside, path) != 0)
+        error = failed("cannot be made", errno);
+    unlink(aside);
+    return error;
+}

@@ -1,0 +1,43 @@
+#include "names.h"
+
+#include "recvshim/trace.h"
+
+#include <string.h>
+
+#define EVENT_NAME(id, name, meaning) [RECVSHIM_EVENT_##id] = (name),
+const char *const event_names[] = {RECVSHIM_EVENT_TABLE(EVENT_NAME)};
+#undef EVENT_NAME
+
+#define CALL_NAME(id, name) [RECVSHIM_CALL_##id] = (name),
+const char *const call_names[] = {RECVSHIM_CALL_TABLE(CALL_NAME)};
+#undef CALL_NAME
+
+static bool find(const char *word, size_t length, const char *const names[], uint32_t count, uint32_t *set)
+{
+    for (uint32_t i = 0; i < count; i++) {
+        if (strlen(names[i]) == length && memcmp(names[i], word, length) == 0) {
+            *set |= 1U << i;
+            return true;
+        }
+    }
+    return false;
+}
+
+bool names_parse_set(const char *list, const char *const names[], uint32_t count, uint32_t *set)
+{
+    uint32_t found = 0;
+    if (strcmp(list, "all") == 0) {
+        *set = (1U << count) - 1;
+        return true;
+    }
+    for (const char *word = list;;) {
+        size_t length = strcspn(word, ",");
+        if (!find(word, length, names, count, &found))
+            return false;
+        if (word[length] == '\0')
+            break;
+        word += length + 1;
+    }
+    *set = found;
+    return true;
+}
