@@ -1,5 +1,6 @@
 /* Making a trace. It is built aside and published with link(2), so that whoever finds it under its name finds it
  * complete, and nothing that stands there already is ever overwritten. */
+#include "identity.h"
 #include "line.h"
 #include "trace_file.h"
 
@@ -20,24 +21,12 @@ static struct trace_error failed(const char *what, int error)
     return (struct trace_error){what, error};
 }
 
-/* What a small file of /proc or /sys holds, terminated; empty where it cannot be read. */
-static void read_line(const char *path, char *text, size_t size)
-{
-    ssize_t length = -1;
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    if (fd >= 0) {
-        length = read(fd, text, size - 1);
-        close(fd);
-    }
-    text[length < 0 ? 0 : length] = '\0';
-}
-
 /* The number of the last CPU that this machine can have, plus one. sysconf would tell, but allocates; the affinity mask
  * tells less: who joins later may run anywhere. */
 static uint32_t possible_cpus(void)
 {
     char text[64];
-    read_line("/sys/devices/system/cpu/possible", text, sizeof text);
+    identity_read_line("/sys/devices/system/cpu/possible", text, sizeof text);
     uint32_t number = 0, last = RECVSHIM_MAX_SHARDS - 1;
     for (const char *at = text; *at != '\0'; at++) {
         if (*at >= '0' && *at <= '9') {
@@ -48,32 +37,6 @@ static uint32_t possible_cpus(void)
         }
     }
     return last + 1;
-}
-
-static void read_boot_id(uint8_t id[16])
-{
-    char text[64];
-    read_line("/proc/sys/kernel/random/boot_id", text, sizeof text);
-    size_t digits = 0;
-    for (const char *at = text; *at != '\0' && digits < 32; at++) {
-        int value = *at >= '0' && *at <= '9' ? *at - '0' : *at >= 'a' && *at <= 'f' ? *at - 'a' + 10 : -1;
-        if (value < 0)
-            continue;
-        id[digits / 2] = (uint8_t)(id[digits / 2] << 4 | value);
-        digits++;
-    }
-}
-
-/* The link reads `pid:[4026531836]`. */
-static uint64_t read_pid_namespace(void)
-{
-    char text[64];
-    ssize_t length = readlink("/proc/self/ns/pid", text, sizeof text);
-    uint64_t inode = 0;
-    for (ssize_t i = 0; i < length; i++)
-        if (text[i] >= '0' && text[i] <= '9')
-            inode = inode * 10 + (uint64_t)(text[i] - '0');
-    return inode;
 }
 
 static uint64_t nanoseconds(clockid_t clock)
@@ -126,10 +89,10 @@ static struct recvshim_header new_header(const struct trace_options *options)
         .clock = CLOCK_MONOTONIC,
         .monotonic = nanoseconds(CLOCK_MONOTONIC),
         .realtime = nanoseconds(CLOCK_REALTIME),
-        .pid_namespace = read_pid_namespace(),
+        .pid_namespace = identity_pid_namespace(),
         .seed = options->seed != 0 ? options->seed : random_seed(),
     };
-    read_boot_id(header.boot_id);
+    identity_boot(header.boot_id);
     return header;
 }
 
