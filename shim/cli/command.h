@@ -1,0 +1,27 @@
+/* The subcommands. Each parses its own arguments; argv[0] is "recvshim NAME". The return value is the exit status. */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include "format.h"
+
+#include <stdbool.h>
+
+/* Exit statuses. Those of `run` are env(1)'s and timeout(1)'s, so that the program's own can be told apart. */
+enum {
+    STATUS_DONE = 0,
+    STATUS_FAILED = 1,
+    STATUS_USAGE = 2,
+    STATUS_RUN_FAILED = 125,
+    STATUS_NOT_EXECUTABLE = 126,
+    STATUS_NOT_FOUND = 127,
+    STATUS_SIGNAL = 128, /* plus the signal's number */
+};
+
+int command_run(int argc, char **argv);
+int command_show(int argc, char **argv);
+
+/* --color=WHEN: "auto", "always" or "never". Returns whether the value was one of these. auto: a terminal, and neither
+ * NO_COLOR nor TERM=dumb in the environment. */
+bool colour_wanted(const char *when, int fd, bool *wanted);
+
+#endif

@@ -1,0 +1,47 @@
+/* One event, with all that has to be looked up for it: what every format prints. */
+#ifndef EVENT_H
+#define EVENT_H
+
+#include "trace/cause.h"
+#include "trace/lookup.h"
+
+struct event {
+    struct recvshim_record record;
+    uint64_t realtime; /* nanoseconds since 1970, UTC */
+    const char *comm;  /* of the process; NULL if it is not known */
+    const char *event; /* names */
+    const char *call;
+    const char *cause; /* NULL for all but a disconnect */
+    const char *error; /* NULL where there is none */
+    uint64_t size;     /* bytes the program got into its buffer */
+    bool has_peer;
+    const char *family; /* "inet", "inet6", "unix"; NULL without a peer */
+    size_t address_length;
+    char address[160]; /* as text; a unix path may hold any bytes */
+};
+
+/* Fills events in. Keeps what was looked up for the next one. */
+struct event_maker {
+    const struct trace *trace;
+    struct process_list *processes;
+    struct address_text {
+        uint16_t family;
+        uint8_t address[16];
+        uint8_t length; /* 0: unused */
+        char text[47];
+    } addresses[64];
+};
+
+void event_maker_init(struct event_maker *maker, const struct trace *trace, struct process_list *processes);
+
+/* The rest of the event from its record. */
+void event_complete(struct event_maker *maker, struct event *event);
+
+/* The name of an errno, as "ECONNRESET". */
+const char *error_name(int error);
+
+/* Call `each` with the name of every MSG_* flag in the set, in the order of their bits; bits without a name come last,
+ * as one number in hexadecimal. */
+void flags_for_each(uint32_t flags, void (*each)(void *context, const char *name), void *context);
+
+#endif

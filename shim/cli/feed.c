@@ -1,0 +1,169 @@
+#include "feed.h"
+
+#include "guard.h"
+#include "message.h"
+#include "trace/repair.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <time.h>
+
+#define SECOND UINT64_C(1000000000)
+
+void feed_init(struct feed *feed, struct trace *trace, enum reader_start start, int fd, const struct format *format)
+{
+    memset(feed, 0, sizeof *feed);
+    feed->trace = trace;
+    reader_init(&feed->reader, trace, start);
+    event_maker_init(&feed->maker, trace, &feed->processes);
+    output_init(&feed->output, fd);
+    printer_init(&feed->printer, &feed->output, format, trace, &feed->processes);
+    filter_init(&feed->filter, 0);
+}
+
+void feed_free(struct feed *feed)
+{
+    reader_free(&feed->reader);
+    references_free(&feed->waiting);
+    process_list_free(&feed->processes);
+}
+
+void feed_begin(struct feed *feed)
+{
+    if (feed->printer.format->begin != NULL)
+        feed->printer.format->begin(&feed->printer);
+}
+
+void feed_end(struct feed *feed)
+{
+    if (feed->printer.format->end != NULL)
+        feed->printer.format->end(&feed->printer);
+    output_flush(&feed->output);
+}
+
+static void print_one(struct feed *feed, struct reference reference)
+{
+    const struct recvshim_header *header = &feed->trace->header;
+    struct event event;
+    if (!reader_fetch(&feed->reader, reference, &event.record))
+        return; /* overrun; the account tells */
+    if (!filter_accepts_record(&feed->filter, &event.record,
+                               header->realtime + (event.record.time - header->monotonic)))
+        return;
+    event_complete(&feed->maker, &event);
+    if (filter_accepts_peer(&feed->filter, &event))
+        printer_event(&feed->printer, &event);
+}
+
+/* Print waiting[from] to waiting[to - 1]. */
+static void print_range(struct feed *feed, size_t from, size_t to)
+{
+    for (size_t i = from; i < to && feed->output.error == 0; i++) {
+        if (feed->progress != NULL && i % 8192 == 0)
+            feed->progress(feed->progress_context, i, to);
+        print_one(feed, feed->waiting.items[i]);
+    }
+}
+
+/* The first of the waiting whose time is beyond the limit. */
+static size_t first_beyond(const struct references *waiting, uint64_t limit)
+{
+    size_t low = 0, high = waiting->count;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (waiting->items[middle].time <= limit)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+static uint64_t monotonic_now(void)
+{
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
+}
+
+struct cycle {
+    struct feed *feed;
+    bool live;
+};
+
+static void do_cycle(void *context)
+{
+    struct cycle *cycle = context;
+    struct feed *feed = cycle->feed;
+    uint64_t now = monotonic_now();
+    if (cycle->live && now - feed->repaired > SECOND) {
+        repair(&feed->reader);
+        feed->repaired = now;
+    }
+    if (!reader_collect(&feed->reader, &feed->waiting) || !process_list_update(&feed->processes, feed->trace) ||
+        !references_sort(&feed->waiting)) {
+        feed->out_of_memory = true;
+        return;
+    }
+
+    size_t held = feed->waiting.count, end = feed->waiting.count;
+    if (cycle->live && feed->trace->header.clock == CLOCK_MONOTONIC) {
+        held = first_beyond(&feed->waiting, now - FEED_HOLD_NS);
+        /* A time in the future is a lie: waiting for it would let them pile up. */
+        end = first_beyond(&feed->waiting, now);
+    }
+    print_range(feed, 0, held);
+    print_range(feed, end, feed->waiting.count);
+    memmove(feed->waiting.items, feed->waiting.items + held, (end - held) * sizeof *feed->waiting.items);
+    feed->waiting.count = end - held;
+}
+
+bool feed_cycle(struct feed *feed, bool live)
+{
+    if (feed->cut_short || feed->out_of_memory || feed->output.error != 0)
+        return false;
+    struct cycle cycle = {feed, live};
+    feed->cut_short = !guard_run(feed->trace, do_cycle, &cycle);
+    output_flush(&feed->output);
+    return !feed->cut_short && !feed->out_of_memory && feed->output.error == 0;
+}
+
+static void describe_since(const struct feed *feed, char *text, size_t size)
+{
+    const struct recvshim_header *header = &feed->trace->header;
+    uint64_t realtime = header->realtime + (feed->reader.complete_since - header->monotonic);
+    struct tm fields = {0};
+    localtime_r(&(time_t){(time_t)(realtime / SECOND)}, &fields);
+    char stamp[32];
+    strftime(stamp, sizeof stamp, feed->printer.date ? "%Y-%m-%d %H:%M:%S" : "%H:%M:%S", &fields);
+    snprintf(text, size, "; complete since %s.%06" PRIu64, stamp, realtime % SECOND / 1000);
+}
+
+struct losses {
+    const struct feed *feed;
+    bool written;
+    struct reader_account account;
+};
+
+static void count_losses(void *context)
+{
+    struct losses *losses = context;
+    losses->account = reader_account(&losses->feed->reader, losses->written);
+}
+
+void feed_report_losses(const struct feed *feed, const char *name, bool written)
+{
+    struct losses losses = {.feed = feed, .written = written};
+    if (!guard_run(feed->trace, count_losses, &losses))
+        return;
+    const struct reader_account *account = &losses.account;
+    uint64_t lost = account->overwritten + account->dropped + account->died;
+    if (lost == 0)
+        return;
+    char since[96] = "";
+    if (account->overwritten > 0 && feed->reader.complete_since != 0)
+        describe_since(feed, since, sizeof since);
+    message("%s: %" PRIu64 " of %" PRIu64 " events lost: %" PRIu64 " overwritten, %" PRIu64 " dropped, %" PRIu64
+            " left unfinished by killed writers%s",
+            name, lost, account->cursor, account->overwritten, account->dropped, account->died, since);
+}

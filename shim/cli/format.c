@@ -1,0 +1,43 @@
+#include "format.h"
+
+const struct format *format_find(const char *name, size_t count)
+{
+    static const struct format *const formats[FORMATS] = {&format_text, &format_json, &format_csv, &format_chrome};
+    for (size_t i = 0; i < count; i++)
+        if (strcmp(formats[i]->name, name) == 0)
+            return formats[i];
+    return NULL;
+}
+
+void printer_init(struct printer *printer, struct output *output, const struct format *format,
+                  const struct trace *trace, const struct process_list *processes)
+{
+    *printer = (struct printer){
+        .output = output, .format = format, .processes = processes, .monotonic = trace->header.monotonic};
+    /* A time of day says enough of today, and too little of any other day. */
+    time_t begun = (time_t)(trace->header.realtime / 1000000000U), now = time(NULL);
+    struct tm day, today;
+    if (localtime_r(&begun, &day) != NULL && localtime_r(&now, &today) != NULL)
+        printer->date = day.tm_yday != today.tm_yday || day.tm_year != today.tm_year;
+}
+
+void printer_event(struct printer *printer, const struct event *event)
+{
+    output_reserve(printer->output);
+    printer->format->event(printer, event);
+    printer->events++;
+}
+
+void printer_stamp(struct printer *printer, const char *words, struct tm *(*convert)(const time_t *, struct tm *),
+                   uint64_t realtime)
+{
+    uint64_t second = realtime / 1000000000U;
+    if (second != printer->second || printer->stamp_length == 0) {
+        /* 64 bits of nanoseconds end in 2554: every year has four digits. */
+        struct tm fields = {0};
+        convert(&(time_t){(time_t)second}, &fields);
+        printer->stamp_length = (uint32_t)strftime(printer->stamp, sizeof printer->stamp, words, &fields);
+        printer->second = second;
+    }
+    output_bytes(printer->output, printer->stamp, printer->stamp_length);
+}

@@ -1,0 +1,49 @@
+#include "json.h"
+
+#include "event.h"
+#include "utf8.h"
+
+void json_string(struct output *output, const char *bytes, size_t count)
+{
+    output_byte(output, '"');
+    for (size_t at = 0; at < count;) {
+        unsigned char byte = (unsigned char)bytes[at];
+        if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\') {
+            output_byte(output, bytes[at++]);
+            continue;
+        }
+        uint32_t character;
+        size_t length = utf8_decode(bytes + at, count - at, &character);
+        if (byte == '"' || byte == '\\') {
+            output_byte(output, '\\');
+            output_byte(output, bytes[at]);
+        } else if (byte < 0x20 || byte == 0x7f) {
+            output_bytes(output, "\\u00", 4);
+            output_byte(output, (char)('0' + (byte >> 4)));
+            output_byte(output, "0123456789abcdef"[byte & 0xf]);
+        } else if (length == 0) {
+            output_bytes(output, "\\ufffd", 6);
+        } else {
+            output_bytes(output, bytes + at, length);
+        }
+        at += length == 0 ? 1 : length;
+    }
+    output_byte(output, '"');
+}
+
+static void add_flag(void *context, const char *name)
+{
+    struct output *output = context;
+    if (output->at[-1] != '[')
+        output_byte(output, ',');
+    output_byte(output, '"');
+    output_text(output, name);
+    output_byte(output, '"');
+}
+
+void json_flags(struct output *output, uint32_t flags)
+{
+    output_byte(output, '[');
+    flags_for_each(flags, add_flag, output);
+    output_byte(output, ']');
+}

@@ -1,0 +1,13 @@
+/* Values of JSON (RFC 8259). */
+#ifndef JSON_H
+#define JSON_H
+
+#include "output.h"
+
+/* A string, with its quotes. Bytes that are no UTF-8 become U+FFFD each. At most 6 bytes for each given, and 2. */
+void json_string(struct output *output, const char *bytes, size_t count);
+
+/* The names of the MSG_* flags in the set, as an array. */
+void json_flags(struct output *output, uint32_t flags);
+
+#endif

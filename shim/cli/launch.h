@@ -1,0 +1,24 @@
+/* Running a program as a child: started exactly as exec would, its signals passed on to it, its end waited for. */
+#ifndef LAUNCH_H
+#define LAUNCH_H
+
+#include <signal.h>
+#include <stdbool.h>
+#include <sys/types.h>
+
+struct launch {
+    pid_t pid;
+    sigset_t watched; /* blocked here while the child runs, and taken by launch_wait() */
+    sigset_t mask;    /* what this process had before: the child gets it */
+    struct sigaction on_child, on_pipe;
+};
+
+/* Start argv[0], found as execvp(3) does, after prepare(context) has been called in the child. Signal dispositions and
+ * mask are those this process had. Returns 0, or the errno with which it could not be started. */
+int launch_start(struct launch *launch, char *const argv[], void (*prepare)(void *context), void *context);
+
+/* Sleep for `milliseconds`, or less where something happens, and pass signals on to the child. Returns true once it has
+ * ended, with its exit status, or 128 plus the signal that killed it. */
+bool launch_wait(struct launch *launch, long milliseconds, int *status);
+
+#endif

@@ -1,0 +1,12 @@
+/* Where librecvshim.so is. */
+#ifndef LIBRARY_H
+#define LIBRARY_H
+
+#include <limits.h>
+#include <stdbool.h>
+
+/* Its absolute path: $RECVSHIM_LIBRARY, else the one built beside this command, else the installed one. Returns false
+ * if there is none there; `path` then holds where it was looked for last. */
+bool library_find(char path[PATH_MAX]);
+
+#endif

@@ -1,0 +1,81 @@
+/* recvshim: runs programs under the library, and reads what it recorded. */
+#include "command.h"
+#include "message.h"
+
+#include <argp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+const char *argp_program_version = "recvshim " RECVSHIM_RELEASE;
+
+static const struct command {
+    const char *name;
+    char *full_name; /* what its messages and its usage begin with */
+    int (*run)(int argc, char **argv);
+    const char *summary;
+} commands[] = {
+    {"run", "recvshim run", command_run, "run a program under the shim and print its events as they happen"},
+    {"show", "recvshim show", command_show, "print a trace; --follow goes on as it grows"},
+};
+#define COMMANDS (sizeof commands / sizeof commands[0])
+
+bool colour_wanted(const char *when, int fd, bool *wanted)
+{
+    if (strcmp(when, "auto") == 0) {
+        const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
+        *wanted = isatty(fd) && (no_color == NULL || *no_color == '\0') &&
+                  (terminal == NULL || strcmp(terminal, "dumb") != 0);
+        return true;
+    }
+    *wanted = strcmp(when, "always") == 0;
+    return *wanted || strcmp(when, "never") == 0;
+}
+
+static int print_help(FILE *file)
+{
+    fputs("Usage: recvshim COMMAND [OPTIONS] ...\n"
+          "Retries, normalises and traces the receives of unmodified programs.\n\n",
+          file);
+    for (size_t i = 0; i < COMMANDS; i++)
+        fprintf(file, "  %-8s %s\n", commands[i].name, commands[i].summary);
+    fputs("\n`recvshim COMMAND --help' lists a command's options; `recvshim --version' tells the version.\n", file);
+    return fflush(file) == 0 ? STATUS_DONE : STATUS_FAILED;
+}
+
+static const struct command *find(const char *name)
+{
+    for (size_t i = 0; i < COMMANDS; i++)
+        if (strcmp(commands[i].name, name) == 0)
+            return &commands[i];
+    return NULL;
+}
+
+static int dispatch(const struct command *command, int argc, char **argv)
+{
+    argv[0] = command->full_name;
+    return command->run(argc, argv);
+}
+
+int main(int argc, char **argv)
+{
+    if (argc < 2) {
+        print_help(stderr);
+        return STATUS_USAGE;
+    }
+    const char *name = argv[1];
+    if (strcmp(name, "--help") == 0 || strcmp(name, "-?") == 0 || (strcmp(name, "help") == 0 && argc == 2))
+        return print_help(stdout);
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
+        return puts(argp_program_version) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_DONE;
+    bool help = strcmp(name, "help") == 0;
+    const struct command *command = find(help ? argv[2] : name);
+    if (command == NULL) {
+        message("%s: no such command; `recvshim help' lists them", help ? argv[2] : name);
+        return STATUS_USAGE;
+    }
+    if (help)
+        return dispatch(command, 2, (char *[]){NULL, "--help", NULL});
+    return dispatch(command, argc - 1, argv + 1);
+}

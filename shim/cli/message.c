@@ -1,0 +1,36 @@
+#include "message.h"
+
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+void message(const char *format, ...)
+{
+    static const char prefix[] = "recvshim: ";
+    char line[4096 + 512];
+    memcpy(line, prefix, sizeof prefix);
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(line + sizeof prefix - 1, sizeof line - sizeof prefix, format, arguments);
+    va_end(arguments);
+    if (length < 0)
+        return;
+    size_t end = strlen(line);
+    /* Names come from outside: one message stays one line. */
+    for (size_t i = 0; i < end; i++)
+        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
+            line[i] = '?';
+    line[end++] = '\n';
+    while (write(STDERR_FILENO, line, end) < 0 && errno == EINTR)
+        ;
+}
+
+void message_trace_error(const char *name, struct trace_error error)
+{
+    if (error.error != 0)
+        message("%s: %s: %s", name, error.what, strerror(error.error));
+    else
+        message("%s: %s", name, error.what);
+}

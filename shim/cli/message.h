@@ -1,0 +1,13 @@
+/* What the command says on stderr: one line each, `recvshim: THING: what is wrong; remedy`. */
+#ifndef MESSAGE_H
+#define MESSAGE_H
+
+#include "trace/trace_file.h"
+
+/* Printed with one write, so that lines of several processes do not mix. */
+void message(const char *format, ...) __attribute__((format(printf, 1, 2)));
+
+/* Why a trace could not be used. */
+void message_trace_error(const char *name, struct trace_error error);
+
+#endif

@@ -1,0 +1,90 @@
+#include "output.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <unistd.h>
+
+static const char pairs[] =
+    "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
+    "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
+    "9899";
+
+void output_init(struct output *output, int fd)
+{
+    output->fd = fd;
+    output->error = 0;
+    output->at = output->buffer;
+}
+
+bool output_flush(struct output *output)
+{
+    const char *from = output->buffer;
+    while (from < output->at && output->error == 0) {
+        ssize_t written = write(output->fd, from, (size_t)(output->at - from));
+        if (written >= 0)
+            from += written;
+        else if (errno == EAGAIN)
+            /* The descriptor is shared, and somebody made it non-blocking. */
+            poll(&(struct pollfd){.fd = output->fd, .events = POLLOUT}, 1, -1);
+        else if (errno != EINTR)
+            output->error = errno;
+    }
+    output->at = output->buffer;
+    return output->error == 0;
+}
+
+void output_reserve(struct output *output)
+{
+    if ((size_t)(output->buffer + sizeof output->buffer - output->at) < OUTPUT_EVENT_MAX)
+        output_flush(output);
+}
+
+/* Two digits at a time, from the right. Returns where the number begins, before `end`. */
+static char *digits_before(char *end, uint64_t number)
+{
+    while (number >= 100) {
+        end -= 2;
+        memcpy(end, pairs + number % 100 * 2, 2);
+        number /= 100;
+    }
+    if (number >= 10) {
+        end -= 2;
+        memcpy(end, pairs + number * 2, 2);
+    } else {
+        *--end = (char)('0' + number);
+    }
+    return end;
+}
+
+void output_unsigned(struct output *output, uint64_t number)
+{
+    char digits[20], *end = digits + sizeof digits;
+    char *from = digits_before(end, number);
+    output_bytes(output, from, (size_t)(end - from));
+}
+
+void output_signed(struct output *output, int64_t number)
+{
+    if (number < 0)
+        output_byte(output, '-');
+    output_unsigned(output, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
+}
+
+void output_padded(struct output *output, uint64_t number, unsigned int digits)
+{
+    for (unsigned int i = digits; i > 0; i--) {
+        output->at[i - 1] = (char)('0' + number % 10);
+        number /= 10;
+    }
+    output->at += digits;
+}
+
+void output_hex(struct output *output, uint64_t number)
+{
+    output_bytes(output, "0x", 2);
+    int shift = 60;
+    while (shift > 0 && number >> shift == 0)
+        shift -= 4;
+    for (; shift >= 0; shift -= 4)
+        output_byte(output, "0123456789abcdef"[number >> shift & 0xf]);
+}

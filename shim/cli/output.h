@@ -1,0 +1,49 @@
+/* Where events are printed to: a descriptor behind a buffer, and the appending of text and numbers without stdio, which
+ * would take most of the time of a long `show`. */
+#ifndef OUTPUT_H
+#define OUTPUT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct output {
+    int fd;
+    int error; /* errno of the first write that failed, else 0; nothing is written after that */
+    char *at;  /* where the next byte goes */
+    char buffer[1 << 16];
+};
+
+/* The most that is appended between two calls of output_reserve(): one event, every byte of its strings escaped. */
+#define OUTPUT_EVENT_MAX 4096
+
+void output_init(struct output *output, int fd);
+/* Write out what is buffered. Returns false where that failed, now or before. */
+bool output_flush(struct output *output);
+/* Make room for OUTPUT_EVENT_MAX bytes: the functions below do not look. */
+void output_reserve(struct output *output);
+
+static inline void output_byte(struct output *output, char byte)
+{
+    *output->at++ = byte;
+}
+
+static inline void output_bytes(struct output *output, const char *bytes, size_t count)
+{
+    memcpy(output->at, bytes, count);
+    output->at += count;
+}
+
+static inline void output_text(struct output *output, const char *text)
+{
+    output_bytes(output, text, strlen(text));
+}
+
+void output_unsigned(struct output *output, uint64_t number);
+void output_signed(struct output *output, int64_t number);
+/* With leading zeros: `digits` of them. */
+void output_padded(struct output *output, uint64_t number, unsigned int digits);
+void output_hex(struct output *output, uint64_t number);
+
+#endif

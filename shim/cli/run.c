@@ -1,0 +1,347 @@
+/* recvshim run: run a program under the shim and print its events as they happen. */
+#include "command.h"
+#include "feed.h"
+#include "inspect.h"
+#include "launch.h"
+#include "library.h"
+#include "message.h"
+#include "preload/settings.h"
+
+#include <argp.h>
+#include <ctype.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+#define POLL_MS       20
+#define VARIABLES_MAX 32
+
+/* The environment of the child: a variable's name with its prefix, and its value. */
+struct variable {
+    char name[32];
+    const char *value;
+};
+
+struct arguments {
+    char **command; /* with its arguments; NULL ends it */
+    struct settings settings;
+    struct variable variables[VARIABLES_MAX];
+    size_t variable_count;
+    const char *trace;  /* NULL: in memory, and gone in the end */
+    const char *output; /* NULL: stderr */
+    const struct format *format;
+    const char *colour;
+    bool quiet;
+    char library[PATH_MAX];
+    char trace_setting[2 * PATH_MAX]; /* RECVSHIM_TRACE for the child */
+};
+
+enum { KEY_FORMAT = 256, KEY_COLOR, KEY_TRACE, KEY_SETTING };
+
+/* An option with KEY_SETTING is the variable of its name in capitals: --eintr sets RECVSHIM_EINTR. */
+static const struct argp_option options[] = {
+    {"output", 'o', "FILE", 0, "Write the events there instead of to stderr", 1},
+    {"format", KEY_FORMAT, "FORMAT", 0, "text (the default), json or csv", 1},
+    {"color", KEY_COLOR, "WHEN", 0, "Colour: auto (the default), always or never", 1},
+    {"quiet", 'q', NULL, 0, "Print events only: no remarks on what could not be traced, or was lost", 1},
+    {"trace", KEY_TRACE, "FILE", 0, "Keep the trace itself; an existing one is joined", 2},
+    {"size", KEY_SETTING, "BYTES", 0, "Room for records, with K, M or G (16M)", 2},
+    {"full", KEY_SETTING + 1, "WHAT", 0, "When it is used up: overwrite (the default), stop", 2},
+    {"tracing", KEY_SETTING + 2, "SWITCH", 0, "Recording starts switched on (the default) or off", 2},
+    {"events", KEY_SETTING + 3, "LIST", 0, "Events to record: all, or a list (all but would-block)", 2},
+    {"duration", KEY_SETTING + 4, "SWITCH", 0, "Measure the time spent in each call: on, off (the default)", 2},
+    {"calls", KEY_SETTING + 5, "LIST", 0, "Calls to handle (recv,recvfrom)", 3},
+    {"eintr", KEY_SETTING + 6, "POLICY", 0, "Interrupted calls to retry: always (the default), never", 3},
+    {"scope", KEY_SETTING + 7, "POLICY", 0, "IPv6 scope ids: canonical (the default), strip, kame, keep", 3},
+    {"seed", KEY_SETTING + 8, "NUMBER", 0, "Seed of every random choice", 3},
+    {0},
+};
+
+static void set_variable(struct arguments *arguments, const char *setting, const char *value)
+{
+    struct variable *variable = &arguments->variables[arguments->variable_count++];
+    snprintf(variable->name, sizeof variable->name, "%s%s", SETTINGS_PREFIX, setting);
+    variable->value = value;
+}
+
+static void take_setting(struct argp_state *state, const char *option, const char *value)
+{
+    struct arguments *arguments = state->input;
+    char setting[32];
+    size_t length = 0;
+    for (; option[length] != '\0' && length < sizeof setting - 1; length++)
+        setting[length] = option[length] == '-' ? '_' : (char)toupper((unsigned char)option[length]);
+    setting[length] = '\0';
+    const char *accepted = settings_parse(&arguments->settings, setting, value);
+    if (accepted != NULL)
+        argp_error(state, "--%s=%s: must be %s", option, value, accepted);
+    if (arguments->variable_count == VARIABLES_MAX)
+        argp_error(state, "too many settings");
+    set_variable(arguments, setting, value);
+}
+
+static error_t take_option(int key, char *value, struct argp_state *state)
+{
+    struct arguments *arguments = state->input;
+    bool wanted;
+    switch (key) {
+    case 'o':
+        arguments->output = value;
+        return 0;
+    case 'q':
+        arguments->quiet = true;
+        return 0;
+    case KEY_TRACE:
+        arguments->trace = value;
+        return 0;
+    case KEY_FORMAT:
+        arguments->format = format_find(value, FORMATS_LINES);
+        if (arguments->format == NULL)
+            argp_error(state, "--format=%s: must be text, json or csv", value);
+        return 0;
+    case KEY_COLOR:
+        arguments->colour = value;
+        if (!colour_wanted(value, STDERR_FILENO, &wanted))
+            argp_error(state, "--color=%s: must be auto, always or never", value);
+        return 0;
+    case ARGP_KEY_ARGS:
+        arguments->command = state->argv + state->next;
+        return 0;
+    case ARGP_KEY_NO_ARGS:
+        argp_error(state, "give a COMMAND");
+        return 0;
+    default:
+        if (key < KEY_SETTING)
+            return ARGP_ERR_UNKNOWN;
+        for (const struct argp_option *option = options; option->name != NULL; option++)
+            if (option->key == key)
+                take_setting(state, option->name, value);
+        return key < KEY_SETTING + 9 ? 0 : ARGP_ERR_UNKNOWN;
+    }
+}
+
+/* Settings that come from the environment decide here as well: a trace is made with them. Those given as options come
+ * first, and RECVSHIM_TRACE is this command's own to give. */
+static bool take_environment(struct arguments *arguments)
+{
+    for (const char *const *setting = settings_names; *setting != NULL; setting++) {
+        char name[32];
+        snprintf(name, sizeof name, "%s%s", SETTINGS_PREFIX, *setting);
+        const char *value = getenv(name);
+        bool given = strcmp(*setting, "TRACE") == 0;
+        for (size_t i = 0; i < arguments->variable_count; i++)
+            given = given || strcmp(arguments->variables[i].name, name) == 0;
+        if (given || value == NULL || *value == '\0')
+            continue;
+        const char *accepted = settings_parse(&arguments->settings, *setting, value);
+        if (accepted != NULL) {
+            message("%s=%s: must be %s", name, value, accepted);
+            return false;
+        }
+    }
+    return true;
+}
+
+/* Memory that nobody can shrink, reached by the child through this process's descriptor. */
+static struct trace_error open_memory(struct arguments *arguments, struct trace *trace)
+{
+    int fd = memfd_create("recvshim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0)
+        return (struct trace_error){"cannot be made", errno};
+    struct trace_error error = trace_format(fd, &arguments->settings.trace);
+    if (error.what == NULL && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
+        error = (struct trace_error){"cannot be sealed", errno};
+    if (error.what != NULL) {
+        close(fd);
+        return error;
+    }
+    snprintf(arguments->trace_setting, sizeof arguments->trace_setting, "/proc/%d/fd/%d", (int)getpid(), fd);
+    return trace_map(fd, TRACE_REPAIR, trace);
+}
+
+/* A file that is kept: made here, so that what is wrong with it is known before the program starts. */
+static struct trace_error open_file(struct arguments *arguments, struct trace *trace)
+{
+    struct trace_error error = trace_join(arguments->trace, &arguments->settings.trace, trace);
+    if (error.what != NULL)
+        return error;
+    trace_close(trace);
+    error = trace_open(arguments->trace, TRACE_REPAIR, trace);
+    if (error.what != NULL)
+        return error;
+
+    char path[PATH_MAX];
+    if (realpath(arguments->trace, path) == NULL) {
+        trace_close(trace);
+        return (struct trace_error){"cannot be named", errno};
+    }
+    char *to = arguments->trace_setting;
+    for (const char *from = path; *from != '\0'; from++) {
+        if (*from == '%')
+            *to++ = '%'; /* a percent sign begins what the library replaces */
+        *to++ = *from;
+    }
+    *to = '\0';
+    return error;
+}
+
+/* In the child, before its exec. */
+static void prepare_environment(void *context)
+{
+    const struct arguments *arguments = context;
+    for (size_t i = 0; i < arguments->variable_count; i++)
+        setenv(arguments->variables[i].name, arguments->variables[i].value, 1);
+    setenv(SETTINGS_PREFIX "TRACE", arguments->trace_setting, 1);
+
+    const char *others = getenv("LD_PRELOAD");
+    char *list;
+    if (others == NULL || *others == '\0')
+        setenv("LD_PRELOAD", arguments->library, 1);
+    else if (asprintf(&list, "%s:%s", arguments->library, others) > 0)
+        setenv("LD_PRELOAD", list, 1);
+}
+
+static void say_why_feed_stopped(const struct arguments *arguments, const struct feed *feed)
+{
+    const char *trace = arguments->trace != NULL ? arguments->trace : "trace";
+    if (feed->cut_short)
+        message("%s: was truncated; the program goes on, and its events are no longer printed", trace);
+    else if (feed->out_of_memory)
+        message("%s: not enough memory to read it; the program goes on", trace);
+    else
+        message("%s: cannot be written: %s; the program goes on",
+                arguments->output != NULL ? arguments->output : "stderr", strerror(feed->output.error));
+}
+
+/* Whether the process has loaded the library and found the trace: it then stands in the table. */
+static bool has_registered(const struct feed *feed, pid_t pid, uint64_t since)
+{
+    for (size_t i = 0; i < feed->processes.count; i++)
+        if (feed->processes.items[i].pid == (uint32_t)pid && feed->processes.items[i].start >= since)
+            return true;
+    return false;
+}
+
+/* What a person should know of how the tracing went. */
+static void say_remarks(const struct arguments *arguments, const struct feed *feed, const struct inspection *inspection,
+                        bool registered, bool written)
+{
+    const char *name = arguments->command[0];
+    const char *reason = inspect_reason(inspection->verdict);
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < feed->trace->header.shards; i++)
+        seen += feed->reader.shards[i].cursor - feed->reader.shards[i].start;
+    if (!registered && reason != NULL)
+        message("%s: was not traced: %s %s", name, inspection->path, reason);
+    else if (!registered)
+        message("%s: was not traced: the library was not loaded, or could not open the trace", name);
+    else if (seen == 0 && arguments->settings.trace.tracing)
+        message("%s: no recv or recvfrom was seen; it may use read or recvmsg, or have nothing received", name);
+    feed_report_losses(feed, arguments->trace != NULL ? arguments->trace : name, written);
+    if (written)
+        message("%s: other processes run on under this trace; their events are not printed any more", name);
+}
+
+/* Print events until the program has ended, and what is left then. Returns the program's status. */
+static int attend(const struct arguments *arguments, struct feed *feed, struct launch *launch,
+                  const struct inspection *inspection, uint64_t started)
+{
+    int status;
+    bool feeding = true, ended = false, written = true;
+    while (!ended) {
+        ended = launch_wait(launch, POLL_MS, &status);
+        if (ended)
+            written = trace_is_written(feed->trace);
+        if (feeding && !feed_cycle(feed, !ended)) {
+            say_why_feed_stopped(arguments, feed);
+            feeding = false;
+        }
+    }
+    feed_end(feed);
+    if (feeding && !arguments->quiet)
+        say_remarks(arguments, feed, inspection, has_registered(feed, launch->pid, started), written);
+    return status;
+}
+
+static int run(struct arguments *arguments, struct trace *trace, int fd)
+{
+    static struct feed feed; /* too large for a stack */
+    feed_init(&feed, trace, READER_NOW, fd, arguments->format);
+    colour_wanted(arguments->colour, fd, &feed.printer.colour);
+
+    struct inspection inspection;
+    inspect_program(arguments->command[0], &inspection);
+    if (inspect_reason(inspection.verdict) != NULL && !arguments->quiet)
+        message("%s %s", inspection.path, inspect_reason(inspection.verdict));
+
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    uint64_t started = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+    struct launch launch;
+    int status, failure = launch_start(&launch, arguments->command, prepare_environment, arguments);
+    if (failure == 0) {
+        feed_begin(&feed);
+        status = attend(arguments, &feed, &launch, &inspection, started);
+    } else {
+        message("%s: cannot be run: %s", arguments->command[0], strerror(failure));
+        status = failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
+    }
+    feed_free(&feed);
+    return status;
+}
+
+int command_run(int argc, char **argv)
+{
+    static const struct argp argp = {
+        options,
+        take_option,
+        "COMMAND [ARG...]",
+        "Run COMMAND under the shim and print its events as they happen.\v"
+        "The settings may also stand in the environment: RECVSHIM_SIZE for --size, and so on.\n\n"
+        "Exit status: COMMAND's own; 128+N if signal N killed it; 125 if recvshim itself failed, 126 if COMMAND cannot "
+        "be executed, 127 if there is none.",
+        NULL,
+        NULL,
+        NULL};
+    static struct arguments arguments = {.format = &format_text, .colour = "auto"};
+    arguments.settings = settings_default;
+    argp_err_exit_status = STATUS_RUN_FAILED;
+    argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
+    if (!take_environment(&arguments))
+        return STATUS_RUN_FAILED;
+    if (!library_find(arguments.library)) {
+        message("%s: the library is not there; set RECVSHIM_LIBRARY to its path", arguments.library);
+        return STATUS_RUN_FAILED;
+    }
+    /* The loader splits LD_PRELOAD at colons and spaces, and knows no escape. */
+    if (strpbrk(arguments.library, ": ") != NULL) {
+        message("%s: the loader takes no path with a colon or a space; set RECVSHIM_LIBRARY to another",
+                arguments.library);
+        return STATUS_RUN_FAILED;
+    }
+
+    int fd = STDERR_FILENO;
+    if (arguments.output != NULL)
+        fd = open(arguments.output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
+    if (fd < 0) {
+        message("%s: cannot be opened: %s", arguments.output, strerror(errno));
+        return STATUS_RUN_FAILED;
+    }
+    struct trace trace;
+    struct trace_error error =
+        arguments.trace != NULL ? open_file(&arguments, &trace) : open_memory(&arguments, &trace);
+    if (error.what != NULL) {
+        message_trace_error(arguments.trace != NULL ? arguments.trace : "trace in memory", error);
+        return STATUS_RUN_FAILED;
+    }
+    int status = run(&arguments, &trace, fd);
+    trace_close(&trace);
+    if (fd != STDERR_FILENO && close(fd) != 0)
+        message("%s: cannot be written: %s", arguments.output, strerror(errno));
+    return status;
+}
