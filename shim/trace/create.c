@@ -87,8 +87,8 @@ static uint64_t random_seed(void)
 {
     uint64_t seed = 0;
     /* A kernel before 3.17 has no getrandom; the clock then serves, and the seed is in the header all the same. */
-    if (syscall(SYS_getrandom, &seed, sizeof seed, 1 /* GRND_NONBLOCK */) != (long)sizeof seed || seed == 0)
-        seed = nanoseconds(CLOCK_REALTIME) | 1U;
+    if (syscall(SYS_getrandom, &seed, sizeof seed, 1 /* GRND_NONBLOCK */) != (long)sizeof seed)
+        seed = nanoseconds(CLOCK_REALTIME);
     return seed;
 }
 
@@ -127,7 +127,7 @@ static struct recvshim_header new_header(const struct trace_options *options)
         .monotonic = nanoseconds(CLOCK_MONOTONIC),
         .realtime = nanoseconds(CLOCK_REALTIME),
         .pid_namespace = read_pid_namespace(),
-        .seed = options->seed != 0 ? options->seed : random_seed(),
+        .seed = options->seeded ? options->seed : random_seed(),
     };
     read_boot_id(header.boot_id);
     return header;
