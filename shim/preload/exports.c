@@ -23,8 +23,9 @@ EXPORT ssize_t recv(int fd, void *buffer, size_t length, int flags)
     return receive(&call);
 }
 
-EXPORT ssize_t recvfrom(int fd, void *restrict buffer, size_t length, int flags, __SOCKADDR_ARG address,
-                        socklen_t *restrict address_length)
+/* NOLINTNEXTLINE(readability-non-const-parameter): the length is written through `call`. */
+EXPORT ssize_t recvfrom(int fd, void *buffer, size_t length, int flags, __SOCKADDR_ARG address,
+                        socklen_t *address_length)
 {
     struct call call = {RECVSHIM_CALL_RECVFROM, fd, buffer, length, flags, ADDRESS(address), address_length};
     return receive(&call);
@@ -33,8 +34,8 @@ EXPORT ssize_t recvfrom(int fd, void *restrict buffer, size_t length, int flags,
 /* What _FORTIFY_SOURCE makes of the two: libc declares them only then, and aborts as these do. */
 void __chk_fail(void) __attribute__((noreturn));
 ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t size, int flags);
-ssize_t __recvfrom_chk(int fd, void *restrict buffer, size_t length, size_t size, int flags,
-                       struct sockaddr *restrict address, socklen_t *restrict address_length);
+ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t size, int flags, struct sockaddr *address,
+                       socklen_t *address_length);
 
 EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t size, int flags)
 {
@@ -43,8 +44,8 @@ EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t size, int 
     return recv(fd, buffer, length, flags);
 }
 
-EXPORT ssize_t __recvfrom_chk(int fd, void *restrict buffer, size_t length, size_t size, int flags,
-                              struct sockaddr *restrict address, socklen_t *restrict address_length)
+EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t size, int flags, struct sockaddr *address,
+                              socklen_t *address_length)
 {
     if (length > size)
         __chk_fail();
@@ -76,7 +77,7 @@ EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
     return result;
 }
 
-EXPORT int accept(int listener, __SOCKADDR_ARG address, socklen_t *restrict address_length)
+EXPORT int accept(int listener, __SOCKADDR_ARG address, socklen_t *address_length)
 {
     next_accept_function *next = next_accept();
     int fd = next != NULL ? next(listener, ADDRESS(address), address_length)
@@ -86,7 +87,7 @@ EXPORT int accept(int listener, __SOCKADDR_ARG address, socklen_t *restrict addr
     return fd;
 }
 
-EXPORT int accept4(int listener, __SOCKADDR_ARG address, socklen_t *restrict address_length, int flags)
+EXPORT int accept4(int listener, __SOCKADDR_ARG address, socklen_t *address_length, int flags)
 {
     next_accept4_function *next = next_accept4();
     int fd = next != NULL ? next(listener, ADDRESS(address), address_length, flags)

@@ -46,13 +46,13 @@ static int socket_number(int fd, int option)
  * Returns poll's events, 0 on time-out or interruption. */
 static short wait_for_data(const struct call *call, uint64_t nanoseconds, uint32_t *retries)
 {
-    struct pollfd socket = {.fd = call->fd, .events = call->flags & MSG_OOB ? POLLPRI : POLLIN};
+    struct pollfd socket = {.fd = call->fd, .events = (short)(call->flags & MSG_OOB ? POLLPRI : POLLIN)};
     struct timespec limit = {.tv_sec = (time_t)(nanoseconds / NANOSECONDS_A_SECOND),
                              .tv_nsec = (long)(nanoseconds % NANOSECONDS_A_SECOND)};
     int ready = ppoll(&socket, 1, &limit, NULL);
     if (ready < 0 && errno == EINTR)
         count(retries);
-    return ready > 0 ? socket.revents : 0;
+    return ready > 0 ? socket.revents : (short)0;
 }
 
 /* poll shows an error that a receive does not return (a full error queue, say): waiting on poll would spin. */

@@ -110,7 +110,8 @@ static struct recvshim_header new_header(const struct trace_options *options)
     uint64_t records = options->size / RECVSHIM_RECORD_SIZE;
     uint32_t shards = 1;
     /* Shards beyond the CPUs would stay empty; and each needs a slot at least. */
-    for (uint32_t cpus = possible_cpus(); shards < cpus && shards < RECVSHIM_MAX_SHARDS && shards * 2 <= records;)
+    for (uint32_t cpus = possible_cpus();
+         shards < cpus && shards < RECVSHIM_MAX_SHARDS && (uint64_t)shards * 2 <= records;)
         shards *= 2;
 
     struct recvshim_header header = {
