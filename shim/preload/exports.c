@@ -23,9 +23,8 @@ EXPORT ssize_t recv(int fd, void *buffer, size_t length, int flags)
     return receive(&call);
 }
 
-/* NOLINTNEXTLINE(readability-non-const-parameter): the length is written through `call`. */
 EXPORT ssize_t recvfrom(int fd, void *buffer, size_t length, int flags, __SOCKADDR_ARG address,
-                        socklen_t *address_length)
+                        socklen_t *address_length) /* NOLINT(readability-non-const-parameter): it is, by the kernel */
 {
     struct call call = {RECVSHIM_CALL_RECVFROM, fd, buffer, length, flags, ADDRESS(address), address_length};
     return receive(&call);

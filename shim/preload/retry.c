@@ -52,7 +52,9 @@ static short wait_for_data(const struct call *call, uint64_t nanoseconds, uint32
     int ready = ppoll(&socket, 1, &limit, NULL);
     if (ready < 0 && errno == EINTR)
         count(retries);
-    return ready > 0 ? socket.revents : (short)0;
+    if (ready <= 0)
+        return 0;
+    return socket.revents;
 }
 
 /* poll shows an error that a receive does not return (a full error queue, say): waiting on poll would spin. */
