@@ -129,16 +129,17 @@ static error_t take_option(int key, char *value, struct argp_state *state)
  * first, and RECVSHIM_TRACE is this command's own to give. */
 static bool take_environment(struct arguments *arguments)
 {
-    for (const char *const *setting = settings_names; *setting != NULL; setting++) {
+    const char *setting;
+    for (size_t index = 0; (setting = settings_name(index)) != NULL; index++) {
         char name[32];
-        snprintf(name, sizeof name, "%s%s", SETTINGS_PREFIX, *setting);
+        snprintf(name, sizeof name, "%s%s", SETTINGS_PREFIX, setting);
         const char *value = getenv(name);
-        bool given = strcmp(*setting, "TRACE") == 0;
+        bool given = strcmp(setting, "TRACE") == 0;
         for (size_t i = 0; i < arguments->variable_count; i++)
             given = given || strcmp(arguments->variables[i].name, name) == 0;
         if (given || value == NULL || *value == '\0')
             continue;
-        const char *accepted = settings_parse(&arguments->settings, *setting, value);
+        const char *accepted = settings_parse(&arguments->settings, setting, value);
         if (accepted != NULL) {
             message("%s=%s: must be %s", name, value, accepted);
             return false;
@@ -308,8 +309,7 @@ int command_run(int argc, char **argv)
         NULL,
         NULL,
         NULL};
-    static struct arguments arguments = {.format = &format_text, .colour = "auto"};
-    arguments.settings = settings_default;
+    static struct arguments arguments = {.settings = SETTINGS_DEFAULT, .format = &format_text, .colour = "auto"};
     argp_err_exit_status = STATUS_RUN_FAILED;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
     if (!take_environment(&arguments))

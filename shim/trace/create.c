@@ -50,8 +50,8 @@ static uint64_t random_seed(void)
 {
     uint64_t seed = 0;
     /* A kernel before 3.17 has no getrandom; the clock then serves, and the seed is in the header all the same. */
-    if (syscall(SYS_getrandom, &seed, sizeof seed, 1 /* GRND_NONBLOCK */) != (long)sizeof seed || seed == 0)
-        seed = nanoseconds(CLOCK_REALTIME) | 1U;
+    if (syscall(SYS_getrandom, &seed, sizeof seed, 1 /* GRND_NONBLOCK */) != (long)sizeof seed)
+        seed = nanoseconds(CLOCK_REALTIME);
     return seed;
 }
 
@@ -73,7 +73,8 @@ static struct recvshim_header new_header(const struct trace_options *options)
     uint64_t records = options->size / RECVSHIM_RECORD_SIZE;
     uint32_t shards = 1;
     /* Shards beyond the CPUs would stay empty; and each needs a slot at least. */
-    for (uint32_t cpus = possible_cpus(); shards < cpus && shards < RECVSHIM_MAX_SHARDS && shards * 2 <= records;)
+    for (uint32_t cpus = possible_cpus();
+         shards < cpus && shards < RECVSHIM_MAX_SHARDS && (uint64_t)shards * 2 <= records;)
         shards *= 2;
 
     struct recvshim_header header = {
@@ -90,7 +91,7 @@ static struct recvshim_header new_header(const struct trace_options *options)
         .monotonic = nanoseconds(CLOCK_MONOTONIC),
         .realtime = nanoseconds(CLOCK_REALTIME),
         .pid_namespace = identity_pid_namespace(),
-        .seed = options->seed != 0 ? options->seed : random_seed(),
+        .seed = options->seeded ? options->seed : random_seed(),
     };
     identity_boot(header.boot_id);
     return header;

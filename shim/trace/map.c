@@ -116,10 +116,12 @@ struct trace_error trace_map(int fd, enum trace_access access, struct trace *tra
     }
     if (access == TRACE_RECORD || access == TRACE_REPAIR)
         mprotect(base, RECVSHIM_WRITABLE_OFFSET, PROT_READ);
-    if (access == TRACE_RECORD)
+    if (access == TRACE_RECORD) {
+        madvise(base, size, MADV_DONTDUMP); /* a core dump is the program's, and need not hold the trace as well */
         close(fd);
-    else
+    } else {
         trace->fd = fd;
+    }
 
     trace->base = base;
     trace->control = (struct recvshim_control *)(void *)(base + RECVSHIM_CONTROL_OFFSET);

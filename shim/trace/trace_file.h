@@ -15,7 +15,8 @@ struct trace_options {
     uint32_t mode;   /* enum recvshim_mode */
     uint32_t events; /* set of events recorded at first */
     bool tracing;    /* recording starts switched on */
-    uint64_t seed;   /* 0: a random one */
+    bool seeded;     /* the seed is given here; else it is drawn at random */
+    uint64_t seed;
 };
 #define TRACE_SIZE_DEFAULT (UINT64_C(16) << 20)
 #define TRACE_SIZE_MIN     (UINT64_C(16) << 10)

@@ -1,0 +1,43 @@
+/* What is known of each descriptor's socket, without asking the kernel: noted where the program makes the socket, and
+ * read at every receive. A descriptor that came in a way that is not interposed (inherited, passed over a unix socket)
+ * is unknown: everything then has to be assumed or looked up. */
+#ifndef CONNECTION_H
+#define CONNECTION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* Descriptors from this one on are never known. */
+#define CONNECTION_DESCRIPTORS 65536
+
+/* A socket has just been made: of a type as SOCK_STREAM, without SO_RCVTIMEO, with a connection id (0: none yet). */
+void connection_made(int fd, int type, uint64_t id);
+
+/* `fd` was accepted from `listener`, whose type and SO_RCVTIMEO it inherits (sk_clone copies sk_rcvtimeo). */
+void connection_accepted(int listener, int fd, uint64_t id);
+
+/* `copy` is now the same socket as `fd`. A time-out set through either then holds for both, so that neither is known
+ * to have none any more. */
+void connection_duplicated(int fd, int copy);
+
+/* The program has set SO_RCVTIMEO, or cleared it: a socket accepted later may still have been made before that. */
+void connection_timeout_changed(int fd);
+
+/* Whether a receive may return EAGAIN for SO_RCVTIMEO: false only where the socket is known to have none. A time-out that
+ * another process set on a socket of ours that it shares goes unseen. */
+bool connection_may_time_out(int fd);
+
+/* The connection's id; 0 for one that has none yet. */
+uint64_t connection_id(int fd);
+
+/* Give an id to one that has none. Returns the id it has then: another thread may have been first. */
+uint64_t connection_identify(int fd, uint64_t id);
+
+/* The socket's type, as SOCK_STREAM; 0 where it cannot be told. Asks the kernel once, where it is not known, so this is
+ * for the rare events only. Sets errno. */
+int connection_type(int fd);
+
+/* Note that the connection has ended. Returns whether that is news: an end is reported once. */
+bool connection_ended(int fd);
+
+#endif

@@ -1,0 +1,43 @@
+#include "guard.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/mman.h>
+
+static void *guarded;
+static size_t guarded_size;
+
+static void on_sigbus(int signal, siginfo_t *info, void *context)
+{
+    (void)context;
+    int error = errno;
+    bool sent = info->si_code <= 0; /* by kill or sigqueue: si_addr then is something else */
+    /* Zeros in place of the whole trace, in one step: its control page now reads "tracing off", and a store that is
+     * under way in any thread goes on into them. */
+    if (!sent && (uintptr_t)info->si_addr - (uintptr_t)guarded < guarded_size &&
+        mmap(guarded, guarded_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
+            MAP_FAILED) {
+        errno = error;
+        return;
+    }
+    /* Not ours: as if there had been no handler. A fault happens again on return; a sent signal must be sent again. */
+    struct sigaction standard = {.sa_handler = SIG_DFL};
+    sigaction(signal, &standard, NULL);
+    if (sent)
+        raise(signal);
+    errno = error;
+}
+
+void guard_start(void *base, size_t size)
+{
+    struct sigaction now;
+    if (sigaction(SIGBUS, NULL, &now) != 0 || (now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL)
+        return;
+    guarded = base;
+    guarded_size = size;
+    struct sigaction guard = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    sigfillset(&guard.sa_mask);
+    sigaction(SIGBUS, &guard, NULL);
+}

@@ -1,0 +1,74 @@
+#include "next.h"
+
+#include <dlfcn.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+/* glibc 2.34 moved these into libc under a new version. Bound to the old one, and linked with the separate libdl, the
+ * library loads on systems from before that too (rr #3414 did not). */
+#if defined __x86_64__ && defined __LP64__
+#define OLDEST "GLIBC_2.2.5"
+#elif defined __i386__
+#define OLDEST "GLIBC_2.0"
+#elif defined __aarch64__
+#define OLDEST "GLIBC_2.17"
+#endif
+#ifdef OLDEST
+__asm__(".symver dlsym, dlsym@" OLDEST);
+__asm__(".symver dlerror, dlerror@" OLDEST);
+#endif
+
+_Atomic(void *) next_symbols[NEXT_COUNT];
+
+#define NEXT_NAME(name, result, parameters) [NEXT_##name] = #name,
+static const char *const names[NEXT_COUNT] = {NEXT_EAGER_TABLE(NEXT_NAME) NEXT_LAZY_TABLE(NEXT_NAME)};
+#undef NEXT_NAME
+
+/* dlsym may allocate, and the program's malloc may receive (jemalloc #443). A flag of the thread's own, not a lock:
+ * another thread may look up the same name at the same time, and finds the same. */
+static _Thread_local volatile int looking_up;
+
+void *next_look_up(enum next_index index)
+{
+    if (looking_up)
+        return NULL;
+    looking_up = 1;
+    void *symbol = dlsym(RTLD_NEXT, names[index]);
+    looking_up = 0;
+    atomic_store_explicit(&next_symbols[index], symbol, memory_order_relaxed);
+    return symbol;
+}
+
+void next_start(void)
+{
+    for (unsigned index = 0; index < NEXT_EAGER; index++)
+        if (atomic_load_explicit(&next_symbols[index], memory_order_relaxed) == NULL)
+            next_look_up((enum next_index)index);
+}
+
+size_t next_tid_offset(void)
+{
+    /* Published for debuggers (libthread_db): the field's size in bits, its count, its offset in bytes. */
+    const uint32_t *field = dlsym(RTLD_DEFAULT, "_thread_db_pthread_tid");
+    if (field == NULL) {
+        dlerror(); /* else the program would find our failure as its own */
+        return 0;
+    }
+    return field[0] == 32 && field[1] == 1 && field[2] < 16384 ? field[2] : 0;
+}
+
+ssize_t next_receive(const struct call *call, size_t offset, int flags)
+{
+    char *buffer = (char *)call->buffer + offset;
+    size_t length = call->length - offset;
+    if (call->which == RECVSHIM_CALL_RECV) {
+        next_recv_function *next = next_recv();
+        if (__builtin_expect(next != NULL, 1))
+            return next(call->fd, buffer, length, flags);
+    } else {
+        next_recvfrom_function *next = next_recvfrom();
+        if (__builtin_expect(next != NULL, 1))
+            return next(call->fd, buffer, length, flags, call->address, call->address_length);
+    }
+    return syscall(SYS_recvfrom, call->fd, buffer, length, flags, call->address, call->address_length);
+}

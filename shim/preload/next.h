@@ -1,0 +1,69 @@
+/* The next definition of each interposed call in link order: another preload's, or libc's. The only code that calls
+ * dlsym. */
+#ifndef NEXT_H
+#define NEXT_H
+
+#include "call.h"
+
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+/* Interposed function, result, parameters. The eager ones are in every glibc since 2.17 and are looked up by the
+ * constructor; the lazy ones may be missing, but where one is missing no program calls it either. */
+#define NEXT_EAGER_TABLE(X)                                                                                            \
+    X(recv, ssize_t, (int, void *, size_t, int))                                                                       \
+    X(recvfrom, ssize_t, (int, void *, size_t, int, struct sockaddr *, socklen_t *))                                   \
+    X(socket, int, (int, int, int))                                                                                    \
+    X(socketpair, int, (int, int, int, int[2]))                                                                        \
+    X(accept, int, (int, struct sockaddr *, socklen_t *))                                                              \
+    X(accept4, int, (int, struct sockaddr *, socklen_t *, int))                                                        \
+    X(dup, int, (int))                                                                                                 \
+    X(dup2, int, (int, int))                                                                                           \
+    X(dup3, int, (int, int, int))                                                                                      \
+    X(fcntl, int, (int, int, ...))                                                                                     \
+    X(setsockopt, int, (int, int, int, const void *, socklen_t))
+#define NEXT_LAZY_TABLE(X) X(fcntl64, int, (int, int, ...))
+
+#define NEXT_ENUM(name, result, parameters) NEXT_##name,
+enum next_index {
+    NEXT_EAGER_TABLE(NEXT_ENUM) NEXT_EAGER,
+    NEXT_BEFORE_LAZY = NEXT_EAGER - 1,
+    NEXT_LAZY_TABLE(NEXT_ENUM) NEXT_COUNT
+};
+#undef NEXT_ENUM
+
+extern _Atomic(void *) next_symbols[NEXT_COUNT];
+
+/* Look the definition up. NULL in one case only: this thread is inside dlsym already, because something that dlsym
+ * itself needs (a malloc of the program's) made the call. The caller then enters the kernel directly. */
+void *next_look_up(enum next_index index);
+
+/* Look all eager ones up. */
+void next_start(void);
+
+/* next_recv() and so on: a pointer to the next definition, or NULL as above. Relaxed: the value is the address of code
+ * that was mapped before the program began, and every thread that looks it up finds the same. */
+#define NEXT_GETTER(name, result, parameters)                                                                          \
+    typedef result next_##name##_function parameters;                                                                  \
+    static inline next_##name##_function *next_##name(void)                                                            \
+    {                                                                                                                  \
+        void *symbol = atomic_load_explicit(&next_symbols[NEXT_##name], memory_order_relaxed);                         \
+        if (__builtin_expect(symbol == NULL, 0))                                                                       \
+            symbol = next_look_up(NEXT_##name);                                                                        \
+        return (next_##name##_function *)(uintptr_t)symbol;                                                            \
+    }
+NEXT_EAGER_TABLE(NEXT_GETTER)
+NEXT_LAZY_TABLE(NEXT_GETTER)
+#undef NEXT_GETTER
+
+/* Where libc notes a thread's tid, in bytes from the thread pointer on; 0 where it does not say. For the constructor.
+ */
+size_t next_tid_offset(void);
+
+/* Make the receive `call`, into its buffer from `offset` on, with these flags. A cancellation point, as the call is.
+ * Returns and sets errno as recvfrom does. */
+ssize_t next_receive(const struct call *call, size_t offset, int flags);
+
+#endif

@@ -1,0 +1,174 @@
+#include "receive.h"
+
+#include "classify.h"
+#include "clock.h"
+#include "connection.h"
+#include "next.h"
+#include "recorder.h"
+#include "retry.h"
+#include "scope.h"
+
+#include <errno.h>
+#include <netinet/in.h>
+#include <poll.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+struct settings receive_settings = SETTINGS_DEFAULT;
+
+/* What became of a call. */
+struct outcome {
+    ssize_t result;
+    int error;        /* errno, where result is -1 */
+    uint32_t retries; /* interruptions absorbed */
+    uint64_t entry;   /* when it began; 0 where that was not needed */
+    socklen_t room;   /* of the address buffer, as the program gave it; 0 where it wants no address */
+    bool normalised;  /* the scope id was changed */
+};
+
+/* Bytes of the address that the call wrote, or would have: never more than there is room for. */
+static socklen_t address_size(const struct call *call, const struct outcome *outcome)
+{
+    if (outcome->room == 0 || outcome->result < 0)
+        return 0;
+    return *call->address_length < outcome->room ? *call->address_length : outcome->room;
+}
+
+/* The program's buffer may be unaligned and is not ours: work on a copy, write back what changed. */
+static bool normalise(const struct call *call, const struct outcome *outcome)
+{
+    struct sockaddr_in6 address;
+    if (address_size(call, outcome) < sizeof address)
+        return false;
+    memcpy(&address, call->address, sizeof address);
+    if (address.sin6_family != AF_INET6 || !scope_normalise(receive_settings.scope, &address))
+        return false;
+    memcpy(call->address, &address, sizeof address);
+    return true;
+}
+
+static void describe_peer(const struct call *call, const struct outcome *outcome, struct recvshim_record *record)
+{
+    socklen_t size = address_size(call, outcome);
+    const char *bytes = (const char *)call->address;
+    sa_family_t family;
+    if (size < sizeof family)
+        return;
+    memcpy(&family, bytes, sizeof family);
+    if (family == AF_INET && size >= sizeof(struct sockaddr_in)) {
+        struct sockaddr_in address;
+        memcpy(&address, bytes, sizeof address);
+        record->port = ntohs(address.sin_port);
+        memcpy(record->address, &address.sin_addr, sizeof address.sin_addr);
+    } else if (family == AF_INET6 && size >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
+        struct sockaddr_in6 address = {0}; /* 24 bytes, as of RFC 2133, have no scope id */
+        memcpy(&address, bytes, size < sizeof address ? size : sizeof address);
+        record->port = ntohs(address.sin6_port);
+        record->scope = address.sin6_scope_id;
+        memcpy(record->address, &address.sin6_addr, sizeof address.sin6_addr);
+    } else if (family == AF_UNIX) {
+        /* A path may or may not be terminated; an abstract name begins with a zero byte and ends with the length. */
+        const char *path = bytes + offsetof(struct sockaddr_un, sun_path);
+        size_t length = size - offsetof(struct sockaddr_un, sun_path);
+        if (length > 0 && path[0] != '\0')
+            length = strnlen(path, length);
+        uint32_t name = length > 0 ? recorder_name(path, length) : 0;
+        memcpy(record->address, &name, sizeof name);
+    } else {
+        return;
+    }
+    record->family = family;
+    record->result_flags |= RECVSHIM_RESULT_PEER;
+}
+
+/* Past libc: its poll is a cancellation point. */
+static bool hung_up(int fd)
+{
+    struct pollfd socket = {.fd = fd, .events = POLLRDHUP};
+    struct timespec at_once = {0};
+    return syscall(SYS_ppoll, &socket, 1, &at_once, NULL, 0) == 1 && (socket.revents & (POLLRDHUP | POLLHUP)) != 0;
+}
+
+static enum recvshim_event event_of(const struct call *call, const struct outcome *outcome)
+{
+    int type = 0;
+    if (classify_needs_type(call, outcome->result, outcome->error))
+        type = connection_type(call->fd);
+    bool over = type == SOCK_SEQPACKET && outcome->result == 0 && hung_up(call->fd);
+    return classify(call, outcome->result, outcome->error, type, over);
+}
+
+static uint64_t identify(int fd)
+{
+    uint64_t id = connection_id(fd);
+    return id != 0 ? id : connection_identify(fd, recorder_new_connection());
+}
+
+/* May change errno. */
+static void record(const struct call *call, const struct outcome *outcome)
+{
+    enum recvshim_event event = event_of(call, outcome);
+    if (!recorder_wants(event))
+        return;
+    /* Once for each connection: a program may read the end again and again, or the 0 after a reset. */
+    if (event == RECVSHIM_EVENT_DISCONNECT && !connection_ended(call->fd))
+        return;
+    struct recvshim_record record = {
+        .time = clock_now(),
+        .connection = identify(call->fd),
+        .result = outcome->result,
+        .requested = call->length,
+        .fd = call->fd,
+        .flags = (uint32_t)call->flags,
+        .error = (uint16_t)(outcome->result < 0 ? outcome->error : 0),
+        .event = (uint8_t)event,
+        .call = (uint8_t)call->which,
+        .retries = outcome->retries,
+        .result_flags = outcome->normalised ? RECVSHIM_RESULT_NORMALISED : 0,
+    };
+    if (receive_settings.duration && outcome->entry != 0) {
+        record.duration = record.time - outcome->entry;
+        record.result_flags |= RECVSHIM_RESULT_DURATION;
+    }
+    describe_peer(call, outcome, &record);
+    recorder_store(&record);
+}
+
+ssize_t receive(const struct call *call)
+{
+    const struct settings *settings = &receive_settings;
+    if ((settings->calls >> call->which & 1U) == 0)
+        return next_receive(call, 0, call->flags);
+
+    /* On success errno is what it was at entry, whatever was done in between. */
+    int *const error = &errno;
+    const int entry_error = *error;
+    struct outcome outcome = {0};
+    bool may_time_out = false;
+    if (settings->eintr != EINTR_NEVER && (call->flags & MSG_DONTWAIT) == 0)
+        may_time_out = connection_may_time_out(call->fd);
+    if (may_time_out || (settings->duration && recorder_tracing()))
+        outcome.entry = clock_now();
+    if (call->address != NULL && call->address_length != NULL)
+        outcome.room = *call->address_length;
+
+    outcome.result = next_receive(call, 0, call->flags);
+    if (__builtin_expect(outcome.result < 0, 0)) {
+        if (*error == EINTR && settings->eintr != EINTR_NEVER) {
+            struct retried retried = retry(call, may_time_out, outcome.entry, outcome.room);
+            outcome.result = retried.result;
+            outcome.retries = retried.retries;
+        }
+        outcome.error = *error;
+    }
+
+    /* From here on nothing may be a cancellation point: the data has been taken. */
+    if (outcome.room != 0 && outcome.result >= 0)
+        outcome.normalised = normalise(call, &outcome);
+    if (recorder_tracing())
+        record(call, &outcome);
+    *error = outcome.result < 0 ? outcome.error : entry_error;
+    return outcome.result;
+}

@@ -1,0 +1,143 @@
+#include "recorder.h"
+
+#include "clock.h"
+#include "guard.h"
+#include "process.h"
+
+#include <sched.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+static const struct recvshim_control nothing_recorded;
+_Atomic(const struct recvshim_control *) recorder_control = &nothing_recorded;
+
+/* Written by recorder_start() before it publishes recorder_control, and never again. */
+static struct trace trace;
+static unsigned slots_log2;
+static char comm[16];
+
+/* Relaxed: a count. */
+static void count(_Atomic uint64_t *counter)
+{
+    atomic_fetch_add_explicit(counter, 1, memory_order_relaxed);
+}
+
+/* In the process table, not in the ring, where it would be overwritten. */
+static void say_hello(const struct process_self *self)
+{
+    uint64_t index = atomic_fetch_add_explicit(&trace.counters->processes, 1, memory_order_relaxed);
+    if (index >= trace.header.processes)
+        return;
+    struct recvshim_process *entry = &trace.processes[index];
+    entry->parent = self->parent;
+    entry->start = clock_now();
+    memcpy(entry->comm, comm, sizeof entry->comm);
+    /* Release: whoever sees the pid sees the rest. */
+    atomic_store_explicit(&entry->pid, self->pid, memory_order_release);
+}
+
+struct trace_error recorder_start(const char *path, const struct trace_options *options)
+{
+    struct trace_error error = trace_join(path, options, &trace);
+    if (error.what != NULL)
+        return error;
+    /* Memory of `run` is sealed against shrinking; a file with a name can be truncated under us. */
+    if (!trace_path_is_memory(path))
+        guard_start(trace.base, (size_t)trace.layout.size);
+    slots_log2 = (unsigned)__builtin_ctzll(trace.header.slots);
+    prctl(PR_GET_NAME, comm);
+    struct process_self self = process_self();
+    say_hello(&self);
+    atomic_store_explicit(&recorder_control, trace.control, memory_order_release);
+    return error;
+}
+
+uint64_t recorder_new_connection(void)
+{
+    static _Atomic uint64_t untraced;
+    const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
+    _Atomic uint64_t *counter = control == &nothing_recorded ? &untraced : &trace.counters->connections;
+    return atomic_fetch_add_explicit(counter, 1, memory_order_relaxed) + 1;
+}
+
+/* FNV-1a. */
+static uint32_t hash(const char *bytes, size_t length)
+{
+    uint32_t value = 2166136261U;
+    for (size_t i = 0; i < length; i++)
+        value = (value ^ (uint8_t)bytes[i]) * 16777619U;
+    return value;
+}
+
+uint32_t recorder_name(const char *path, size_t length)
+{
+    enum { FREE, BUSY, WHOLE, PROBES = 8 };
+    if (length > sizeof trace.names->text)
+        return 0;
+    uint32_t at = hash(path, length);
+    for (int probe = 0; probe < PROBES; probe++, at++) {
+        struct recvshim_name *name = &trace.names[at & (trace.header.names - 1)];
+        uint32_t state = FREE;
+        if (atomic_compare_exchange_strong_explicit(&name->state, &state, BUSY, memory_order_acquire,
+                                                    memory_order_acquire)) {
+            name->length = (uint32_t)length;
+            memcpy(name->text, path, length);
+            atomic_store_explicit(&name->state, WHOLE, memory_order_release);
+            return (at & (trace.header.names - 1)) + 1;
+        }
+        /* A busy one may hold the same path by the time it is whole: it then stands there twice, which does no harm,
+         * while waiting for it could. Acquire above: a whole name's text may be read. */
+        if (state == WHOLE && name->length == length && memcmp(name->text, path, length) == 0)
+            return (at & (trace.header.names - 1)) + 1;
+    }
+    count(&trace.counters->nameless);
+    return 0;
+}
+
+void recorder_store(struct recvshim_record *record)
+{
+    struct process_self self = process_self();
+    if (__builtin_expect(self.fresh, 0))
+        say_hello(&self);
+    record->pid = self.pid;
+    record->tid = self.tid;
+
+    /* A shard for each CPU: threads meet on a cursor only if one is moved between these two lines. Where the CPU cannot
+     * be told (-1) the last shard serves. */
+    uint32_t shard = (uint32_t)sched_getcpu() & (trace.header.shards - 1);
+    struct recvshim_cursor *cursor = &trace.cursors[shard];
+
+    /* 1. A position of our own. Relaxed: it orders nothing, it only must not be given twice. */
+    uint64_t position = atomic_fetch_add_explicit(&cursor->cursor, 1, memory_order_relaxed);
+    uint64_t lap = position >> slots_log2;
+    if (trace.header.mode == RECVSHIM_MODE_STOP && lap > 0) {
+        count(&cursor->dropped);
+        return;
+    }
+
+    /* 2. Its slot must be free. Busy: its owner was interrupted, possibly by the very handler that we run in, and may
+     * never be waited for. A lap not older than ours: we were, for a whole lap of the ring. */
+    struct recvshim_slot *slot = &trace.slots[((uint64_t)shard << slots_log2) + (position & (trace.header.slots - 1))];
+    uint64_t word = atomic_load_explicit(&slot->state, memory_order_relaxed);
+    uint64_t claim = recvshim_state_word(lap, self.tid, RECVSHIM_STATE_BUSY);
+    /* 3. Claim it. Acquire: the last owner's payload comes before ours in the order of each word. */
+    if (recvshim_state_of(word) == RECVSHIM_STATE_BUSY || recvshim_laps_of(word) > lap ||
+        !atomic_compare_exchange_strong_explicit(&slot->state, &word, claim, memory_order_acquire,
+                                                 memory_order_relaxed)) {
+        count(&cursor->dropped);
+        return;
+    }
+
+    /* 4. Fill it. The first fence: who sees any of our payload (and then loads the state again, after an acquire fence)
+     * sees that the slot was claimed. The second: a copy from front to back that has any of our payload has our tail,
+     * which then does not agree with the state it copied first. */
+    uint64_t words[RECVSHIM_PAYLOAD_WORDS];
+    memcpy(words, record, sizeof words);
+    atomic_thread_fence(memory_order_release);
+    atomic_store_explicit(&slot->tail, claim, memory_order_relaxed);
+    atomic_thread_fence(memory_order_release);
+    for (size_t i = 0; i < RECVSHIM_PAYLOAD_WORDS; i++)
+        atomic_store_explicit(&slot->payload[i], words[i], memory_order_relaxed);
+    /* Release: whoever sees `done` sees the whole record. */
+    atomic_store_explicit(&slot->state, recvshim_state_word(lap, self.tid, RECVSHIM_STATE_DONE), memory_order_release);
+}

@@ -1,0 +1,44 @@
+/* Storing records in the trace: the only code that touches the ring's atomics. */
+#ifndef RECORDER_H
+#define RECORDER_H
+
+#include "settings.h"
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+/* The control page of the trace, or one of zeros while there is none. */
+extern _Atomic(const struct recvshim_control *) recorder_control;
+
+/* Whether anything is recorded just now. One relaxed load behind the pointer; acquire on the pointer, so that whoever
+ * sees a trace also sees what recorder_start() wrote about it. */
+static inline bool recorder_tracing(void)
+{
+    const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
+    return atomic_load_explicit(&control->tracing, memory_order_relaxed) != 0;
+}
+
+/* Whether this event is one of those recorded. */
+static inline bool recorder_wants(enum recvshim_event event)
+{
+    const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
+    return (atomic_load_explicit(&control->events, memory_order_relaxed) >> event & 1U) != 0;
+}
+
+/* Join the trace, or make it. For the constructor. */
+struct trace_error recorder_start(const char *path, const struct trace_options *options);
+
+/* Fill in who wrote the record, and store it. Wait-free and safe in a signal handler that interrupted another store;
+ * a record that finds no room is counted. Called after the call returned, so that one that was cancelled or jumped out
+ * of holds nothing. */
+void recorder_store(struct recvshim_record *record);
+
+/* A new connection id: counted within the trace where there is one, else within the process. */
+uint64_t recorder_new_connection(void);
+
+/* The index of a unix path in the trace, plus 1; 0 where there is no room for it. */
+uint32_t recorder_name(const char *path, size_t length);
+
+#endif

@@ -1,0 +1,136 @@
+#include "retry.h"
+
+#include "clock.h"
+#include "next.h"
+
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdbool.h>
+#include <sys/time.h>
+#include <time.h>
+
+uint64_t retry_remaining(uint64_t timeout, uint64_t entry, uint64_t now)
+{
+    uint64_t spent = now > entry ? now - entry : 0;
+    return timeout > spent ? timeout - spent : 0;
+}
+
+static void count(uint32_t *retries)
+{
+    if (*retries != UINT32_MAX)
+        ++*retries;
+}
+
+/* SO_RCVTIMEO in nanoseconds; 0 for none, and where it cannot be read: the call itself will tell why. */
+static uint64_t receive_timeout(int fd)
+{
+    struct timeval timeout = {0};
+    socklen_t length = sizeof timeout;
+    if (getsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, &length) != 0)
+        return 0;
+    uint64_t seconds = (uint64_t)timeout.tv_sec;
+    if (seconds > UINT64_MAX / NANOSECONDS_A_SECOND - 1)
+        return 0;
+    return seconds * NANOSECONDS_A_SECOND + (uint64_t)timeout.tv_usec * 1000;
+}
+
+static int socket_number(int fd, int option)
+{
+    int value = 0;
+    socklen_t length = sizeof value;
+    return getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : 0;
+}
+
+/* Wait until the socket may have something, at most for `nanoseconds`. A cancellation point, before any data is taken.
+ * Returns poll's events, 0 on time-out or interruption. */
+static short wait_for_data(const struct call *call, uint64_t nanoseconds, uint32_t *retries)
+{
+    struct pollfd socket = {.fd = call->fd, .events = (short)(call->flags & MSG_OOB ? POLLPRI : POLLIN)};
+    struct timespec limit = {.tv_sec = (time_t)(nanoseconds / NANOSECONDS_A_SECOND),
+                             .tv_nsec = (long)(nanoseconds % NANOSECONDS_A_SECOND)};
+    int ready = ppoll(&socket, 1, &limit, NULL);
+    if (ready < 0 && errno == EINTR)
+        count(retries);
+    if (ready <= 0)
+        return 0;
+    return socket.revents;
+}
+
+/* poll shows an error that a receive does not return (a full error queue, say): waiting on poll would spin. */
+static void pause_shortly(uint64_t nanoseconds)
+{
+    const uint64_t millisecond = 1000000;
+    struct timespec limit = {.tv_nsec = (long)(nanoseconds < millisecond ? nanoseconds : millisecond)};
+    ppoll(NULL, 0, &limit, NULL);
+}
+
+/* The kernel's own time-out starts anew with each call, so a plain retry would wait for ever under a timer that ticks
+ * faster (measured). The rest is waited for in poll, and setting SO_RCVTIMEO to the remainder is out of the question:
+ * the socket may be shared. */
+static struct retried receive_until(const struct call *call, uint64_t timeout, uint64_t entry, socklen_t room,
+                                    uint32_t retries)
+{
+    const int flags = call->flags | MSG_DONTWAIT;
+    const bool gather = (call->flags & MSG_WAITALL) != 0 && socket_number(call->fd, SO_TYPE) == SOCK_STREAM;
+    size_t gathered = 0;
+    int cancel_state = 0;
+    short seen = POLLIN;
+    ssize_t part;
+    for (;;) {
+        if (gathered > 0 && call->address_length != NULL)
+            *call->address_length = room;
+        part = next_receive(call, gathered, flags);
+        if (part > 0 && gather && gathered + (size_t)part < call->length) {
+            /* From here on a cancellation would lose what was taken off the socket. The deadline bounds the delay. */
+            if (gathered == 0)
+                pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
+            gathered += (size_t)part;
+        } else if (part >= 0 || (errno != EAGAIN && errno != EINTR)) {
+            break;
+        } else if (errno == EINTR) {
+            count(&retries);
+        }
+
+        part = -1;
+        uint64_t rest = retry_remaining(timeout, entry, clock_now());
+        if (rest == 0) {
+            errno = EAGAIN;
+            break;
+        }
+        if (seen != 0 && (seen & (POLLIN | POLLPRI)) == 0)
+            pause_shortly(rest);
+        seen = wait_for_data(call, rest, &retries);
+        /* An error behind data that was gathered stays on the socket for the next call, as it does in the kernel: a
+         * receive would take it off. */
+        if (gathered > 0 && (seen & POLLERR) != 0)
+            break;
+    }
+    if (gathered > 0) {
+        pthread_setcancelstate(cancel_state, NULL);
+        part = (ssize_t)gathered + (part > 0 ? part : 0);
+    }
+    return (struct retried){part, retries};
+}
+
+struct retried retry(const struct call *call, bool may_time_out, uint64_t entry, socklen_t room)
+{
+    struct retried done = {.result = -1, .retries = 1};
+    for (;;) {
+        /* Read anew each time: another thread may set it meanwhile, and a handler may. */
+        uint64_t timeout = may_time_out ? receive_timeout(call->fd) : 0;
+        if (timeout != 0) {
+            bool exempt = (call->flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL) ||
+                          socket_number(call->fd, SO_RCVLOWAT) > 1;
+            if (!exempt)
+                return receive_until(call, timeout, entry != 0 ? entry : clock_now(), room, done.retries);
+            errno = EINTR;
+            done.retries--;
+            return done;
+        }
+        done.result = next_receive(call, 0, call->flags);
+        if (done.result >= 0 || errno != EINTR)
+            return done;
+        count(&done.retries);
+    }
+}

@@ -1,0 +1,82 @@
+/* The constructor: settings, next definitions, trace. All that is not on the path of a receive. */
+#include "next.h"
+#include "process.h"
+#include "receive.h"
+#include "recorder.h"
+
+#include "trace/line.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+/* The one thing that the library ever writes outside its trace: a line for a setting that it cannot follow. */
+static void complain(const char *name, const char *value, const char *problem, int error, const char *consequence)
+{
+    char text[PATH_MAX + 512];
+    struct line line = {text, sizeof text - 1, 0};
+    line_add(&line, "recvshim: " SETTINGS_PREFIX);
+    line_add(&line, name);
+    line_add(&line, "=");
+    line_add(&line, value);
+    line_add(&line, problem);
+    if (error != 0) {
+        char reason[128];
+        line_add(&line, ": ");
+        line_add(&line, strerror_r(error, reason, sizeof reason));
+    }
+    line_add(&line, "; ");
+    line_add(&line, consequence);
+    text[line.length] = '\n';
+    if (write(STDERR_FILENO, text, line.length + 1) < 0)
+        return; /* nowhere to say it */
+}
+
+static void read_settings(struct settings *settings)
+{
+    const char *name;
+    for (size_t i = 0; (name = settings_name(i)) != NULL; i++) {
+        char variable[64];
+        struct line line = {variable, sizeof variable, 0};
+        line_add(&line, SETTINGS_PREFIX);
+        line_add(&line, name);
+        const char *value = secure_getenv(variable); /* nothing at all in a program that gained privileges */
+        if (value == NULL || *value == '\0')
+            continue;
+        const char *accepted = settings_parse(settings, name, value);
+        if (accepted == NULL)
+            continue;
+        char problem[256];
+        struct line text = {problem, sizeof problem, 0};
+        line_add(&text, " is not accepted: give ");
+        line_add(&text, accepted);
+        complain(name, value, problem, 0, settings_switch_off(settings, name));
+    }
+}
+
+static void start_tracing(const struct settings *settings)
+{
+    char path[PATH_MAX];
+    settings_expand_path(settings->trace_path, (uint32_t)getpid(), path, sizeof path);
+    struct trace_error error = recorder_start(path, &settings->trace);
+    if (error.what == NULL)
+        return;
+    char problem[128];
+    struct line line = {problem, sizeof problem, 0};
+    line_add(&line, " ");
+    line_add(&line, error.what);
+    complain("TRACE", settings->trace_path, problem, error.error, "nothing is traced");
+}
+
+__attribute__((constructor)) static void start(void)
+{
+    int error = errno;
+    next_start();
+    process_start();
+    read_settings(&receive_settings);
+    if (receive_settings.trace_path != NULL)
+        start_tracing(&receive_settings);
+    errno = error;
+}
