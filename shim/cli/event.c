@@ -27,7 +27,7 @@ static const struct address_text *address_text(struct event_maker *maker, const 
     uint32_t hash = 0;
     for (size_t i = 0; i < sizeof address; i += 4)
         hash = (hash ^ first_word(address + i)) * UINT32_C(0x9e3779b1);
-    struct address_text *text = &maker->addresses[hash >> 26];
+    struct address_text *text = &maker->addresses[hash >> (32 - EVENT_ADDRESSES_LOG2)];
     if (text->length == 0 || text->family != record->family || memcmp(text->address, address, sizeof address) != 0) {
         text->family = record->family;
         memcpy(text->address, address, sizeof address);

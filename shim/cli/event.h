@@ -20,6 +20,9 @@ struct event {
     char address[160]; /* as text; a unix path may hold any bytes */
 };
 
+#define EVENT_ADDRESSES_LOG2 10
+#define EVENT_ADDRESSES      (1U << EVENT_ADDRESSES_LOG2)
+
 /* Fills events in. Keeps what was looked up for the next one. */
 struct event_maker {
     const struct trace *trace;
@@ -29,7 +32,7 @@ struct event_maker {
         uint8_t address[16];
         uint8_t length; /* 0: unused */
         char text[47];
-    } addresses[64];
+    } addresses[EVENT_ADDRESSES];
 };
 
 void event_maker_init(struct event_maker *maker, const struct trace *trace, struct process_list *processes);

@@ -70,8 +70,10 @@ static void chrome_event(struct printer *printer, const struct event *event)
     if (event->family != NULL) {
         LITERAL(output, ",\"peer\":");
         json_string(output, event->address, event->address_length);
-        LITERAL(output, ",\"port\":");
-        output_unsigned(output, record->port);
+        if (strcmp(event->family, "unix") != 0) {
+            LITERAL(output, ",\"port\":");
+            output_unsigned(output, record->port);
+        }
     }
     LITERAL(output, "}}");
 }

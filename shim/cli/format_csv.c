@@ -16,6 +16,10 @@ static void add_field(struct output *output, const char *bytes, size_t count)
     if (quoted)
         output_byte(output, '"');
     for (size_t at = 0; at < count;) {
+        if (bytes[at] >= 0x20 && bytes[at] < 0x7f && bytes[at] != '"') {
+            output_byte(output, bytes[at++]);
+            continue;
+        }
         uint32_t character;
         size_t length = utf8_decode(bytes + at, count - at, &character);
         if (length == 0) {

@@ -10,6 +10,10 @@
 static void add_name(struct output *output, const char *bytes, size_t count)
 {
     for (size_t at = 0; at < count;) {
+        if (bytes[at] >= 0x20 && bytes[at] < 0x7f) {
+            output_byte(output, bytes[at++]);
+            continue;
+        }
         uint32_t character;
         size_t length = utf8_decode(bytes + at, count - at, &character);
         if (length == 0 || character < 0x20 || (character >= 0x7f && character < 0xa0)) {

@@ -23,7 +23,7 @@
 
 /* The environment of the child: a variable's name with its prefix, and its value. */
 struct variable {
-    char name[32];
+    char name[64];
     const char *value;
 };
 
@@ -131,7 +131,7 @@ static bool take_environment(struct arguments *arguments)
 {
     const char *setting;
     for (size_t index = 0; (setting = settings_name(index)) != NULL; index++) {
-        char name[32];
+        char name[64];
         snprintf(name, sizeof name, "%s%s", SETTINGS_PREFIX, setting);
         const char *value = getenv(name);
         bool given = strcmp(setting, "TRACE") == 0;
@@ -242,7 +242,7 @@ static void say_remarks(const struct arguments *arguments, const struct feed *fe
     else if (!registered)
         message("%s: was not traced: the library was not loaded, or could not open the trace", name);
     else if (seen == 0 && arguments->settings.trace.tracing)
-        message("%s: no recv or recvfrom was seen; it may use read or recvmsg, or have nothing received", name);
+        message("%s: no recv or recvfrom was seen; it may receive by read or recvmsg, or have received nothing", name);
     feed_report_losses(feed, arguments->trace != NULL ? arguments->trace : name, written);
     if (written)
         message("%s: other processes run on under this trace; their events are not printed any more", name);
