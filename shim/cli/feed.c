@@ -106,6 +106,8 @@ static void do_cycle(void *context)
         return;
     }
 
+    if (feed->waiting.count == 0)
+        return;
     size_t held = feed->waiting.count, end = feed->waiting.count;
     if (cycle->live && feed->trace->header.clock == CLOCK_MONOTONIC) {
         held = first_beyond(&feed->waiting, now - FEED_HOLD_NS);
