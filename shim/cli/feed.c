@@ -95,10 +95,9 @@ static void do_cycle(void *context)
 {
     struct cycle *cycle = context;
     struct feed *feed = cycle->feed;
-    uint64_t now = monotonic_now();
-    if (cycle->live && now - feed->repaired > SECOND) {
+    if (cycle->live && monotonic_now() - feed->repaired > SECOND) {
         repair(&feed->reader);
-        feed->repaired = now;
+        feed->repaired = monotonic_now();
     }
     if (!reader_collect(&feed->reader, &feed->waiting) || !process_list_update(&feed->processes, feed->trace) ||
         !references_sort(&feed->waiting)) {
@@ -106,10 +105,16 @@ static void do_cycle(void *context)
         return;
     }
 
+    if (feed->waiting.count == 0)
+        return;
     size_t held = feed->waiting.count, end = feed->waiting.count;
-    if (cycle->live && feed->trace->header.clock == CLOCK_MONOTONIC) {
+    /* What waits in the ring may be overrun there: with half a shard of it, order matters less than loss. */
+    bool urgent = feed->waiting.count > feed->trace->header.slots / 2;
+    if (cycle->live && !urgent && feed->trace->header.clock == CLOCK_MONOTONIC) {
+        /* The time after the collecting: nothing honest is in its future. What is would pile up if it were waited for.
+         */
+        uint64_t now = monotonic_now();
         held = first_beyond(&feed->waiting, now - FEED_HOLD_NS);
-        /* A time in the future is a lie: waiting for it would let them pile up. */
         end = first_beyond(&feed->waiting, now);
     }
     print_range(feed, 0, held);

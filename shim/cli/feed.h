@@ -24,7 +24,8 @@ struct feed {
     void *progress_context;
 };
 
-/* Events of different shards come to the reader a little out of order; a live feed holds each back for this long. */
+/* Events of different shards come to the reader a little out of order; a live feed holds each back for this long,
+ * unless the ring is about to be overrun. */
 #define FEED_HOLD_NS UINT64_C(10000000)
 
 /* All but filter and progress, which let everything through at first. */

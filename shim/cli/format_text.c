@@ -143,8 +143,9 @@ static void add_remarks(struct printer *printer, const struct event *event)
     }
     if (record->result >= 0 && event->size != (uint64_t)record->result) {
         next_remark(output, &first);
+        LITERAL(output, "cut to ");
         output_unsigned(output, event->size);
-        LITERAL(output, " bytes fitted");
+        LITERAL(output, " bytes");
     }
     if (record->retries != 0) {
         next_remark(output, &first);

@@ -35,18 +35,19 @@ static bool resolve(const char *command, char path[PATH_MAX])
     return false;
 }
 
-/* Replace the path of a script by that of its interpreter. False where it is no script. */
-static bool follow_script(int fd, char path[PATH_MAX])
+/* What runs a file that is no program: the interpreter that its first line names, else the shell. */
+static void find_interpreter(int fd, char path[PATH_MAX])
 {
     char line[256]; /* BINPRM_BUF_SIZE: the kernel reads no more */
     ssize_t length = pread(fd, line, sizeof line - 1, 0);
-    if (length < 2 || line[0] != '#' || line[1] != '!')
-        return false;
-    line[length] = '\0';
-    char *from = line + 2 + strspn(line + 2, " \t");
-    from[strcspn(from, " \t\n")] = '\0';
-    snprintf(path, PATH_MAX, "%s", from);
-    return *from != '\0';
+    line[length < 0 ? 0 : length] = '\0';
+    const char *name = "/bin/sh";
+    if (strncmp(line, "#!", 2) == 0) {
+        char *from = line + 2 + strspn(line + 2, " \t");
+        from[strcspn(from, " \t\n")] = '\0';
+        name = from;
+    }
+    snprintf(path, PATH_MAX, "%s", name);
 }
 
 /* Whether exec would raise privileges, so that the loader runs in secure mode (AT_SECURE). */
@@ -104,9 +105,6 @@ static bool is_own_class(Elf *elf)
 static enum inspect_verdict judge_elf(Elf *elf, int fd)
 {
     char loader[PATH_MAX];
-    GElf_Ehdr header;
-    if (gelf_getehdr(elf, &header) == NULL)
-        return INSPECT_NOT_ELF;
     if (!is_own_class(elf))
         return INSPECT_OTHER_CLASS;
     if (!read_loader(elf, fd, loader))
@@ -129,12 +127,13 @@ void inspect_program(const char *command, struct inspection *inspection)
             inspection->verdict = errno == ENOENT ? INSPECT_NOT_FOUND : INSPECT_TRACEABLE;
             return;
         }
-        bool script = follow_script(fd, inspection->path);
-        if (!script) {
-            Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
-            inspection->verdict = elf == NULL ? INSPECT_NOT_ELF : judge_elf(elf, fd);
-            elf_end(elf);
-        }
+        Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
+        bool script = elf_kind(elf) != ELF_K_ELF;
+        if (script)
+            find_interpreter(fd, inspection->path);
+        else
+            inspection->verdict = judge_elf(elf, fd);
+        elf_end(elf);
         close(fd);
         if (!script)
             return;
@@ -147,8 +146,6 @@ const char *inspect_reason(enum inspect_verdict verdict)
     case INSPECT_TRACEABLE:
     case INSPECT_NOT_FOUND:
         return NULL;
-    case INSPECT_NOT_ELF:
-        return "is no ELF program, and a shell will run it; name the interpreter to be sure: sh FILE";
     case INSPECT_OTHER_CLASS:
         return "was built for another class of machine than the library, which it therefore cannot load";
     case INSPECT_STATIC:

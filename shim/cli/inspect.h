@@ -8,7 +8,6 @@
 enum inspect_verdict {
     INSPECT_TRACEABLE,
     INSPECT_NOT_FOUND,   /* or not executable: whoever starts it will be told */
-    INSPECT_NOT_ELF,     /* neither a program nor a script with an interpreter: the shell's business */
     INSPECT_OTHER_CLASS, /* 32 bits under a 64-bit library, or another machine's */
     INSPECT_STATIC,      /* no dynamic loader */
     INSPECT_OTHER_LIBC,  /* a loader that is not glibc's */
@@ -20,10 +19,11 @@ struct inspection {
     char path[PATH_MAX]; /* what was looked at: the program, or the interpreter of a script */
 };
 
-/* Look at what execvp(command) would run, through the interpreters of scripts. */
+/* Look at what execvp(3) would run, through the interpreters of scripts: /bin/sh where a file names none. */
 void inspect_program(const char *command, struct inspection *inspection);
 
-/* Why it cannot be traced, and what helps: a phrase that follows its name. NULL for TRACEABLE and NOT_FOUND. */
+/* Why it cannot be traced, and what helps: a phrase that follows its name and a colon. NULL for TRACEABLE and
+ * NOT_FOUND. */
 const char *inspect_reason(enum inspect_verdict verdict);
 
 #endif

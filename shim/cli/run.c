@@ -228,20 +228,17 @@ static bool has_registered(const struct feed *feed, pid_t pid, uint64_t since)
     return false;
 }
 
-/* What a person should know of how the tracing went. */
+/* What a person should know of how the tracing went; why it could not go at all was said before the start. */
 static void say_remarks(const struct arguments *arguments, const struct feed *feed, const struct inspection *inspection,
                         bool registered, bool written)
 {
     const char *name = arguments->command[0];
-    const char *reason = inspect_reason(inspection->verdict);
     uint64_t seen = 0;
     for (uint32_t i = 0; i < feed->trace->header.shards; i++)
         seen += feed->reader.shards[i].cursor - feed->reader.shards[i].start;
-    if (!registered && reason != NULL)
-        message("%s: was not traced: %s %s", name, inspection->path, reason);
-    else if (!registered)
+    if (!registered && inspect_reason(inspection->verdict) == NULL)
         message("%s: was not traced: the library was not loaded, or could not open the trace", name);
-    else if (seen == 0 && arguments->settings.trace.tracing)
+    else if (registered && seen == 0 && arguments->settings.trace.tracing)
         message("%s: no recv or recvfrom was seen; it may receive by read or recvmsg, or have received nothing", name);
     feed_report_losses(feed, arguments->trace != NULL ? arguments->trace : name, written);
     if (written)
@@ -278,7 +275,7 @@ static int run(struct arguments *arguments, struct trace *trace, int fd)
     struct inspection inspection;
     inspect_program(arguments->command[0], &inspection);
     if (inspect_reason(inspection.verdict) != NULL && !arguments->quiet)
-        message("%s %s", inspection.path, inspect_reason(inspection.verdict));
+        message("%s: %s", inspection.path, inspect_reason(inspection.verdict));
 
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
@@ -289,7 +286,8 @@ static int run(struct arguments *arguments, struct trace *trace, int fd)
         feed_begin(&feed);
         status = attend(arguments, &feed, &launch, &inspection, started);
     } else {
-        message("%s: cannot be run: %s", arguments->command[0], strerror(failure));
+        const char *name = arguments->command[0];
+        message("%s: cannot be run: %s", *name != '\0' ? name : "''", strerror(failure));
         status = failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
     }
     feed_free(&feed);

@@ -19,11 +19,11 @@ bool repair_possible(const struct trace *trace)
 bool repair_slot(struct recvshim_slot *slot)
 {
     uint64_t word = atomic_load_explicit(&slot->state, memory_order_acquire);
-    uint32_t tid = recvshim_tid_of(word);
-    if (recvshim_state_of(word) != RECVSHIM_STATE_BUSY || tid == 0)
+    if (recvshim_state_of(word) != RECVSHIM_STATE_BUSY)
         return false;
-    /* EPERM: it lives. A tid in use again: the slot stays as it is, which loses a slot and harms nothing. */
-    if (kill((pid_t)tid, 0) == 0 || errno != ESRCH)
+    /* EPERM: it lives. A tid in use again: the slot stays as it is, which loses a slot and harms nothing. So does a tid
+     * of 0, which no writer has: it stands for this process's own group. */
+    if (kill((pid_t)recvshim_tid_of(word), 0) == 0 || errno != ESRCH)
         return false;
     uint64_t abandoned = (word & ~UINT64_C(3)) | RECVSHIM_STATE_ABANDONED;
     return atomic_compare_exchange_strong_explicit(&slot->state, &word, abandoned, memory_order_acq_rel,

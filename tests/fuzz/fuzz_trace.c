@@ -1,0 +1,78 @@
+/* libFuzzer: a trace of any bytes is read, repaired and printed in every format; nothing may crash, hang or be printed
+ * that is not UTF-8. The first bytes choose the header's numbers, so that most inputs get past its check. */
+#include "cli/feed.h"
+#include "cli/utf8.h"
+
+#include <fcntl.h>
+#include <stdlib.h>
+#include <sys/mman.h>
+#include <unistd.h>
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
+
+static int make_trace(const uint8_t *bytes, size_t size)
+{
+    struct recvshim_header header = {.magic = {'r', 'e', 'c', 'v', 's', 'h', 'i', 'm'},
+                                     .version = RECVSHIM_VERSION,
+                                     .byte_order = RECVSHIM_BYTE_ORDER,
+                                     .record_size = RECVSHIM_RECORD_SIZE,
+                                     .shards = 1U << (bytes[0] & 1),
+                                     .slots = UINT64_C(1) << (bytes[1] & 3),
+                                     .processes = 1 + (bytes[2] & 3),
+                                     .names = 1U << (bytes[3] & 1),
+                                     .mode = bytes[4] & 1,
+                                     .clock = bytes[5] & 1};
+    struct recvshim_layout layout = recvshim_layout(header.shards, header.slots, header.processes, header.names);
+    memcpy(&header.monotonic, bytes + 8, sizeof header.monotonic);
+    memcpy(&header.realtime, bytes + 16, sizeof header.realtime);
+    int fd = memfd_create("fuzz", MFD_CLOEXEC);
+    if (ftruncate(fd, (off_t)layout.size) != 0 || pwrite(fd, &header, sizeof header, 0) < 0)
+        abort();
+    /* The tables first, then the slots: the pages between are zeros. */
+    size_t tables = size - 24 < layout.names - layout.counters ? size - 24 : layout.names - layout.counters;
+    size_t rest = size - 24 - tables;
+    size_t room = (size_t)(layout.size - layout.slots);
+    if (pwrite(fd, bytes + 24, tables, (off_t)layout.counters) < 0 ||
+        pwrite(fd, bytes + 24 + tables, rest < room ? rest : room, (off_t)layout.slots) < 0)
+        abort();
+    return fd;
+}
+
+static void check_utf8(int fd)
+{
+    static char text[1 << 20];
+    ssize_t length = pread(fd, text, sizeof text, 0);
+    uint32_t character;
+    for (ssize_t at = 0; at < length;) {
+        size_t step = utf8_decode(text + at, (size_t)(length - at), &character);
+        if (step == 0)
+            abort();
+        at += (ssize_t)step;
+    }
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
+{
+    static const struct format *const formats[] = {&format_text, &format_json, &format_csv, &format_chrome};
+    static struct feed feed;
+    struct trace trace;
+    if (size < 24 || trace_map(make_trace(bytes, size), TRACE_REPAIR, &trace).what != NULL)
+        return 0;
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        int fd = memfd_create("output", MFD_CLOEXEC);
+        feed_init(&feed, &trace, (bytes[6] & 1) != 0 ? READER_NOW : READER_OLDEST, fd, formats[i]);
+        feed_begin(&feed);
+        feed_cycle(&feed, true);
+        feed_cycle(&feed, false);
+        feed_end(&feed);
+        struct reader_account account = reader_account(&feed.reader, (bytes[7] & 1) != 0);
+        if (account.cursor !=
+            account.delivered + account.overwritten + account.dropped + account.died + account.pending)
+            abort();
+        check_utf8(fd);
+        feed_free(&feed);
+        close(fd);
+    }
+    trace_close(&trace);
+    return 0;
+}

@@ -1,0 +1,123 @@
+/* Events on their way to the output: held back long enough to come in order, and no longer. */
+#include "fixture.h"
+
+#include <criterion/criterion.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <time.h>
+#include <unistd.h>
+
+static struct feed feed;
+
+static uint64_t now(void)
+{
+    struct timespec time;
+    clock_gettime(CLOCK_MONOTONIC, &time);
+    return (uint64_t)time.tv_sec * 1000000000U + (uint64_t)time.tv_nsec;
+}
+
+static void store(const struct trace *trace, uint32_t shard, uint64_t time, int64_t result)
+{
+    struct recvshim_record record = fixture_record(time, result);
+    fixture_store(trace, shard, &record);
+}
+
+/* The results printed so far, as "1 2 3 ". */
+static const char *results(void)
+{
+    static char text[1 << 16], list[1 << 12];
+    ssize_t length = pread(feed.output.fd, text, sizeof text - 1, 0);
+    text[length < 0 ? 0 : length] = '\0';
+    list[0] = '\0';
+    for (const char *at = text; (at = strstr(at, "\"result\":")) != NULL; at++)
+        strcat(strncat(list, at + 9, strcspn(at + 9, ",")), " ");
+    return list;
+}
+
+Test(feed, holds_the_young_back)
+{
+    struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
+    feed_init(&feed, &trace, READER_OLDEST, memfd_create("output", MFD_CLOEXEC), &format_json);
+    uint64_t begin = now();
+    store(&trace, 0, begin, 2);
+    store(&trace, 0, begin - UINT64_C(1000000000), 1);
+    store(&trace, 0, begin + UINT64_C(100000000000), 4); /* a lie, and not waited for */
+    cr_assert(feed_cycle(&feed, true));
+    if (now() - begin < FEED_HOLD_NS)
+        cr_assert_str_eq(results(), "1 4 ");
+    store(&trace, 1, begin - 1, 3); /* late, but in time */
+    cr_assert(feed_cycle(&feed, false));
+    if (now() - begin < FEED_HOLD_NS)
+        cr_assert_str_eq(results(), "1 4 3 2 ");
+    feed_free(&feed);
+}
+
+Test(feed, lets_the_old_go)
+{
+    struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
+    feed_init(&feed, &trace, READER_OLDEST, memfd_create("output", MFD_CLOEXEC), &format_json);
+    store(&trace, 0, now(), 1);
+    usleep(2 * FEED_HOLD_NS / 1000);
+    cr_assert(feed_cycle(&feed, true));
+    cr_assert_str_eq(results(), "1 ");
+    feed_free(&feed);
+}
+
+/* A ring that is half full of what waits is not left to overrun it. */
+Test(feed, prefers_disorder_to_loss)
+{
+    struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
+    feed_init(&feed, &trace, READER_OLDEST, memfd_create("output", MFD_CLOEXEC), &format_json);
+    for (int64_t i = 0; i < 5; i++)
+        store(&trace, 0, now(), i);
+    cr_assert(feed_cycle(&feed, true));
+    cr_assert_str_eq(results(), "0 1 2 3 4 ");
+    feed_free(&feed);
+}
+
+static _Atomic bool stop_writing;
+
+static void *write_records(void *context)
+{
+    for (uint64_t last = now(); !stop_writing;) {
+        uint64_t time = now();
+        if (time - last < 1000)
+            continue; /* a million a second: the feed can hold them all back */
+        store(context, 0, time, 1);
+        last = time;
+    }
+    return NULL;
+}
+
+static uint64_t last_time;
+static bool in_order = true;
+
+static void check_order(struct printer *printer, const struct event *event)
+{
+    (void)printer;
+    in_order = in_order && event->record.time >= last_time;
+    last_time = event->record.time;
+}
+
+/* One writer, never interrupted for long: what comes while the feed collects is no exception. */
+Test(feed, keeps_the_order_while_it_is_written, .timeout = 30)
+{
+    static const struct format format = {.name = "order", .event = check_order};
+    struct recvshim_header header = fixture_header();
+    header.slots = 1U << 16;
+    struct trace trace;
+    cr_assert_null(trace_map(fixture_file(&header, 0), TRACE_CONTROL, &trace).what);
+    pthread_t writer;
+    feed_init(&feed, &trace, READER_NOW, STDOUT_FILENO, &format);
+    pthread_create(&writer, NULL, write_records, &trace);
+    while (feed.printer.events < 50000) {
+        usleep(5000); /* so that there is something to collect for a while */
+        cr_assert(feed_cycle(&feed, true));
+    }
+    stop_writing = true;
+    pthread_join(writer, NULL);
+    cr_assert(in_order);
+    feed_free(&feed);
+}
