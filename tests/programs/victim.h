@@ -19,10 +19,14 @@
 #include <time.h>
 #include <unistd.h>
 
-/* Unbuffered: victims fork, are killed, and leave through _exit. */
+/* By one write and no other system call (dprintf makes more): victims fork, are killed, leave through _exit, and may
+ * not be allowed anything else. */
 static inline void say(const char *key, long long value)
 {
-    dprintf(STDOUT_FILENO, "%s %lld\n", key, value);
+    char line[128];
+    int length = snprintf(line, sizeof line, "%s %lld\n", key, value);
+    if (write(STDOUT_FILENO, line, (size_t)length) != length)
+        _exit(71);
 }
 
 /* A preparation that fails is no result. */
