@@ -163,9 +163,9 @@ bool killed_by(const struct finished *job, int signal)
     return WIFSIGNALED(job->status) && WTERMSIG(job->status) == signal;
 }
 
-size_t lines_of(const char *text)
+long long lines_of(const char *text)
 {
-    size_t lines = 0;
+    long long lines = 0;
     for (; *text != '\0'; text++)
         lines += *text == '\n';
     return lines;
@@ -199,18 +199,18 @@ struct ring read_trace(const char *path)
     struct trace trace;
     struct trace_error error = trace_open(path, TRACE_READ, &trace);
     cr_assert(error.what == NULL, "%s %s (%s)", path, error.what, strerror(error.error));
-    struct ring ring = {.header = trace.header, .slots = trace.header.shards * trace.header.slots};
-    ring.records = calloc(ring.slots, sizeof *ring.records);
+    struct ring ring = {.header = trace.header, .slots = (long long)(trace.header.shards * trace.header.slots)};
+    ring.records = calloc((size_t)ring.slots, sizeof *ring.records);
     ring.processes = calloc(trace.header.processes, sizeof *ring.processes);
     cr_assert(ring.records != NULL && ring.processes != NULL);
     for (uint32_t shard = 0; shard < trace.header.shards; shard++) {
         uint64_t cursor = atomic_load(&trace.cursors[shard].cursor);
-        ring.positions += cursor;
-        ring.dropped += atomic_load(&trace.cursors[shard].dropped);
+        ring.positions += (long long)cursor;
+        ring.dropped += (long long)atomic_load(&trace.cursors[shard].dropped);
         for (uint64_t index = 0; index < trace.header.slots; index++)
             read_slot(&ring, &trace.slots[shard * trace.header.slots + index], index, cursor);
     }
-    qsort(ring.records, ring.count, sizeof *ring.records, by_time);
+    qsort(ring.records, (size_t)ring.count, sizeof *ring.records, by_time);
     for (uint32_t i = 0; i < trace.header.processes && atomic_load(&trace.processes[i].pid) != 0; i++)
         ring.processes[ring.process_count++] = trace.processes[i];
     trace_close(&trace);
@@ -219,33 +219,33 @@ struct ring read_trace(const char *path)
 
 void expect_complete(const struct ring *ring)
 {
-    cr_expect_eq(ring->torn, 0, "%lu records torn", ring->torn);
-    cr_expect_eq(ring->unfinished, 0, "%lu slots never finished", ring->unfinished);
-    cr_expect_eq(ring->dropped, 0, "%lu records dropped", ring->dropped);
-    cr_expect_eq(ring->positions, ring->count, "%lu positions, %zu records", ring->positions, ring->count);
+    cr_expect_eq(ring->torn, 0, "%lld records torn", ring->torn);
+    cr_expect_eq(ring->unfinished, 0, "%lld slots never finished", ring->unfinished);
+    cr_expect_eq(ring->dropped, 0, "%lld records dropped", ring->dropped);
+    cr_expect_eq(ring->positions, ring->count, "%lld positions, %lld records", ring->positions, ring->count);
 }
 
-size_t count_events(const struct ring *ring, enum recvshim_event event)
+long long count_events(const struct ring *ring, enum recvshim_event event)
 {
-    size_t events = 0;
-    for (size_t i = 0; i < ring->count; i++)
+    long long events = 0;
+    for (long long i = 0; i < ring->count; i++)
         events += ring->records[i].event == event;
     return events;
 }
 
-uint64_t bytes_of(const struct ring *ring, int fd)
+long long bytes_of(const struct ring *ring, int fd)
 {
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < ring->count; i++)
+    long long bytes = 0;
+    for (long long i = 0; i < ring->count; i++)
         if (ring->records[i].fd == fd && ring->records[i].result > 0)
-            bytes += (uint64_t)ring->records[i].result;
+            bytes += ring->records[i].result;
     return bytes;
 }
 
-uint64_t retries_of(const struct ring *ring)
+long long retries_of(const struct ring *ring)
 {
-    uint64_t retries = 0;
-    for (size_t i = 0; i < ring->count; i++)
+    long long retries = 0;
+    for (long long i = 0; i < ring->count; i++)
         retries += ring->records[i].retries;
     return retries;
 }

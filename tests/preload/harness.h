@@ -48,19 +48,19 @@ struct finished finish(struct running running);
 long long said(const struct finished *job, const char *key);
 bool exited_with(const struct finished *job, int status);
 bool killed_by(const struct finished *job, int signal);
-size_t lines_of(const char *text);
+long long lines_of(const char *text);
 
 struct ring {
     struct recvshim_header header;
     struct recvshim_record *records; /* the whole ones, by time */
-    size_t count;
-    uint64_t positions;  /* given out: all cursors */
-    uint64_t dropped;    /* counted by the writers */
-    uint64_t unfinished; /* slots still claimed */
-    uint64_t torn;       /* slots that say they are whole, but whose tail disagrees, or whose lap cannot be */
-    uint64_t slots;      /* of all shards */
+    long long count;
+    long long positions;  /* given out: all cursors */
+    long long dropped;    /* counted by the writers */
+    long long unfinished; /* slots still claimed */
+    long long torn;       /* slots that say they are whole, but whose tail disagrees, or whose lap cannot be */
+    long long slots;      /* of all shards */
     struct recvshim_process *processes;
-    size_t process_count;
+    long long process_count;
 };
 
 /* Read a trace; a file that is none fails the test. Memory is freed with the test's process. */
@@ -69,8 +69,8 @@ struct ring read_trace(const char *path);
 /* What is common to most tests: nothing torn, unfinished or dropped, and every position is a record. */
 void expect_complete(const struct ring *ring);
 
-size_t count_events(const struct ring *ring, enum recvshim_event event);
-uint64_t bytes_of(const struct ring *ring, int fd);
-uint64_t retries_of(const struct ring *ring);
+long long count_events(const struct ring *ring, enum recvshim_event event);
+long long bytes_of(const struct ring *ring, int fd);
+long long retries_of(const struct ring *ring);
 
 #endif

@@ -23,7 +23,7 @@ Test(address, canaries)
     cr_expect_str_eq(job.out, native.out);
     struct ring ring = read_trace(trace_path());
     expect_complete(&ring);
-    for (size_t i = 0; i < ring.count; i++)
+    for (long long i = 0; i < ring.count; i++)
         cr_expect_not(ring.records[i].result_flags & RECVSHIM_RESULT_NORMALISED);
 }
 

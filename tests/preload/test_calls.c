@@ -17,7 +17,7 @@ static void check_calls(const char *victim)
     struct ring ring = read_trace(trace_path());
     expect_complete(&ring);
     cr_assert_eq(ring.count, 8);
-    for (size_t i = 0; i < ring.count; i++) {
+    for (long long i = 0; i < ring.count; i++) {
         const struct recvshim_record *record = &ring.records[i];
         bool from = i % 2 == 1;
         cr_expect_eq(record->call, from ? RECVSHIM_CALL_RECVFROM : RECVSHIM_CALL_RECV);
@@ -74,8 +74,8 @@ Test(calls, process_table)
     struct finished job = RUN(.argv = {"calls"});
     struct ring ring = read_trace(trace_path());
     cr_assert_eq(ring.process_count, 1);
-    cr_expect_eq(ring.processes[0].pid, job.pid);
-    cr_expect_eq(ring.processes[0].parent, getpid());
+    cr_expect_eq(ring.processes[0].pid, (uint32_t)job.pid);
+    cr_expect_eq(ring.processes[0].parent, (uint32_t)getpid());
     cr_expect_str_eq(ring.processes[0].comm, "calls");
     cr_expect_leq(ring.processes[0].start, ring.records[0].time);
     cr_expect_geq(ring.processes[0].start, ring.header.monotonic);

@@ -11,8 +11,8 @@ TestSuite(disconnect, .init = harness_begin, .fini = harness_end);
 /* The events of the trace by their numbers, in time order: "0 2 ". */
 static const char *events_of(const struct ring *ring)
 {
-    char *text = calloc(ring->count + 1, 8), *at = text;
-    for (size_t i = 0; i < ring->count; i++)
+    char *text = calloc((size_t)ring->count + 1, 8), *at = text;
+    for (long long i = 0; i < ring->count; i++)
         at += sprintf(at, "%c", "RedEiw"[ring->records[i].event]);
     return text;
 }

@@ -194,8 +194,8 @@ Test(retry_live, ten_thousand_signals_a_second)
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_INTERRUPTED), 0);
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_ERROR), 0);
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_DISCONNECT), 1);
-    uint64_t bytes = 0;
-    for (size_t i = 0; i < ring.count; i++)
-        bytes += (uint64_t)ring.records[i].result;
+    long long bytes = 0;
+    for (long long i = 0; i < ring.count; i++)
+        bytes += ring.records[i].result;
     cr_expect_eq(bytes, said(&job, "bytes"));
 }

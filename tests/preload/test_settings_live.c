@@ -35,7 +35,7 @@ Test(settings_live, calls)
 {
     struct ring ring = trace_under("RECVSHIM_CALLS=recvfrom");
     cr_assert_eq(ring.count, 4);
-    for (size_t i = 0; i < ring.count; i++)
+    for (long long i = 0; i < ring.count; i++)
         cr_expect_eq(ring.records[i].call, RECVSHIM_CALL_RECVFROM);
 }
 

@@ -13,7 +13,7 @@ TestSuite(survival, .init = harness_begin, .fini = harness_end);
 enum { KILLS = 200, MOST = 4000 };
 
 /* Wait for the program to have received so many, kill it, and return what it had counted. */
-static uint64_t kill_after(const char *shared, volatile uint64_t *count, uint64_t threshold)
+static long long kill_after(const char *shared, volatile uint64_t *count, uint64_t threshold)
 {
     *count = 0;
     struct running running = start(&(struct job){.argv = {"counted", shared}, .env = {"RECVSHIM_SIZE=4M"}});
@@ -22,7 +22,7 @@ static uint64_t kill_after(const char *shared, volatile uint64_t *count, uint64_
     kill(running.pid, SIGKILL);
     struct finished job = finish(running);
     cr_assert(killed_by(&job, SIGKILL), "%s", job.err);
-    return *count;
+    return (long long)*count;
 }
 
 /* A receive is recorded before it returns, so that the trace has as many as the program counted, or the one more that
@@ -36,15 +36,16 @@ Test(survival, killed_at_random_moments)
     cr_assert(count != MAP_FAILED);
     unsigned seed = (unsigned)getpid();
     for (int i = 0; i < KILLS; i++) {
-        uint64_t counted = kill_after(shared, count, (uint64_t)rand_r(&seed) % MOST);
+        long long counted = kill_after(shared, count, (uint64_t)rand_r(&seed) % MOST);
         struct ring ring = read_trace(trace_path());
         cr_assert_eq(ring.torn, 0);
         cr_assert_eq(ring.dropped, 0);
         cr_assert_leq(ring.positions, ring.slots, "the ring is too small for this machine: enlarge it");
-        cr_assert(ring.count == counted || ring.count == counted + 1, "%zu records, %lu counted", ring.count, counted);
+        cr_assert(ring.count == counted || ring.count == counted + 1, "%lld records, %lld counted", ring.count,
+                  counted);
         cr_assert_leq(ring.unfinished, 1);
         cr_assert_geq(ring.count + ring.unfinished, ring.positions - 1, "a position at most without a claim");
-        for (size_t n = 0; n < ring.count; n++)
+        for (long long n = 0; n < ring.count; n++)
             cr_assert_eq(ring.records[n].result, 1);
         free(ring.records);
         free(ring.processes);

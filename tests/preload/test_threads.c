@@ -7,10 +7,10 @@
 
 TestSuite(threads, .init = harness_begin, .fini = harness_end);
 
-static size_t records_of_tid(const struct ring *ring, long long tid)
+static long long records_of_tid(const struct ring *ring, long long tid)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < ring->count; i++)
+    long long count = 0;
+    for (long long i = 0; i < ring->count; i++)
         count += ring->records[i].tid == tid;
     return count;
 }
@@ -24,9 +24,9 @@ static void check_threads(int threads)
     struct ring ring = read_trace(trace_path());
     cr_expect_eq(ring.torn, 0);
     cr_expect_eq(ring.unfinished, 0);
-    cr_expect_eq(ring.positions, (uint64_t)threads * 10000);
+    cr_expect_eq(ring.positions, threads * 10000LL);
     cr_expect_eq(ring.positions, ring.count + ring.dropped);
-    cr_expect_eq(ring.dropped, 0, "%lu dropped in a ring with room for all", ring.dropped);
+    cr_expect_eq(ring.dropped, 0, "%lld dropped in a ring with room for all", ring.dropped);
     for (int i = 0; i < threads; i++) {
         snprintf(key, sizeof key, "received%d", i);
         long long received = said(&job, key);
@@ -72,7 +72,7 @@ Test(threads, overwriting_by_four_threads_tears_nothing)
     cr_expect_eq(ring.unfinished, 0);
     cr_expect_eq(ring.positions, 200000);
     cr_expect_leq(ring.count, 128);
-    for (size_t i = 0; i < ring.count; i++)
+    for (long long i = 0; i < ring.count; i++)
         cr_expect(ring.records[i].result == 1 && ring.records[i].requested == 1);
 }
 
@@ -85,7 +85,7 @@ Test(threads, stopping_counts_what_it_drops)
     cr_expect_eq(ring.torn, 0);
     cr_expect_eq(ring.unfinished, 0);
     cr_expect_eq(ring.positions, 4000);
-    cr_expect_eq(ring.count + ring.dropped, 4000, "%zu records, %lu dropped", ring.count, ring.dropped);
+    cr_expect_eq(ring.count + ring.dropped, 4000, "%lld records, %lld dropped", ring.count, ring.dropped);
     cr_expect_geq(ring.dropped, 4000 - 128);
 }
 

@@ -48,7 +48,7 @@ static void check_file(const char *bytes, size_t count, const char *reason)
     write_file(trace_path(), bytes, count);
     check_path(trace_path(), reason);
     int fd = open(trace_path(), O_RDONLY);
-    cr_assert_eq(read(fd, now, sizeof now), count);
+    cr_assert_eq(read(fd, now, sizeof now), (ssize_t)count);
     close(fd);
     cr_expect_arr_eq(now, bytes, count);
 }

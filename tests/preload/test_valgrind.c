@@ -7,7 +7,7 @@
 
 TestSuite(valgrind, .init = harness_begin, .fini = harness_end);
 
-static void check(const char *victim, const char *argument, int status, size_t records)
+static void check(const char *victim, const char *argument, int status, long long records)
 {
     if (access("/usr/bin/valgrind", X_OK) != 0)
         cr_skip_test("valgrind is not installed");

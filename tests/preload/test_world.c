@@ -11,10 +11,10 @@
 
 TestSuite(world, .init = harness_begin, .fini = harness_end);
 
-static size_t records_of_pid(const struct ring *ring, long long pid)
+static long long records_of_pid(const struct ring *ring, long long pid)
 {
-    size_t count = 0;
-    for (size_t i = 0; i < ring->count; i++)
+    long long count = 0;
+    for (long long i = 0; i < ring->count; i++)
         count += ring->records[i].pid == pid;
     return count;
 }
@@ -76,7 +76,7 @@ static void check_child(const char *way)
     bool shared = strcmp(way, "vfork") == 0;
     cr_expect_eq(records_of_pid(&ring, said(&job, "parent")), shared ? 60 : 40, "%s", way);
     cr_expect_eq(records_of_pid(&ring, said(&job, "child")), shared ? 0 : 20, "%s", way);
-    for (size_t i = 0; i < ring.count; i++)
+    for (long long i = 0; i < ring.count; i++)
         if (!shared)
             cr_expect_eq(ring.records[i].tid, ring.records[i].pid, "%s: a process of one thread", way);
 

@@ -41,6 +41,7 @@ static void filter(bool with_threads)
         ALLOW(clone3),
         ALLOW(rseq),
         ALLOW(set_robust_list),
+        ALLOW(getrandom),
         ALLOW(rt_sigaction),
         ALLOW(rt_sigprocmask),
         ALLOW(exit),
