@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -77,6 +78,22 @@ Test(disconnect, reused_descriptor)
     struct ring ring = check("reused", NULL, "dd");
     cr_expect_eq(ring.records[0].fd, ring.records[1].fd, "the victim reuses it");
     cr_expect_neq(ring.records[0].connection, ring.records[1].connection);
+}
+
+/* What was known of the closed stream (its type, that it had no time-out, that it ended) says nothing of the socket
+ * that came by SCM_RIGHTS and has its number. */
+Test(disconnect, descriptor_passed_in_place_of_another)
+{
+    struct finished job = RUN(.argv = {"passed"}, .env = {"RECVSHIM_EVENTS=all"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "empty"), 0);
+    cr_expect_eq(said(&job, "result"), -1);
+    cr_expect_eq(said(&job, "errno"), EAGAIN, "the passed socket's own time-out");
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_assert_str_eq(events_of(&ring), "dew", "%s", events_of(&ring));
+    cr_expect_neq(ring.records[0].connection, ring.records[1].connection);
+    cr_expect_eq(ring.records[1].connection, ring.records[2].connection);
 }
 
 Test(disconnect, refused_datagram)

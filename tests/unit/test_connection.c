@@ -61,6 +61,19 @@ Test(connection, duplicated)
     cr_expect_eq(connection_id(8), 0, "what was there before is gone");
 }
 
+Test(connection, closed)
+{
+    connection_made(7, SOCK_STREAM, 1);
+    connection_ended(7);
+    connection_closed(7);
+    cr_expect(connection_may_time_out(7), "whatever gets the number now");
+    cr_expect_eq(connection_id(7), 0);
+    cr_expect_eq(connection_type(7), 0);
+    cr_expect(connection_ended(7));
+    connection_closed(-1);
+    connection_closed(CONNECTION_DESCRIPTORS);
+}
+
 Test(connection, ends_once)
 {
     connection_made(7, SOCK_STREAM, 1);
