@@ -176,6 +176,20 @@ Test(trouble, truncated_in_use)
     cr_expect_str_empty(job.err);
 }
 
+Test(trouble, truncated_while_threads_write)
+{
+    struct running running =
+        start(&(struct job){.argv = {"threads", "threads=4", "each=100000"}, .env = {"RECVSHIM_SIZE=1M"}});
+    while (access(trace_path(), F_OK) != 0 || read_trace(trace_path()).positions < 10000)
+        ;
+    cr_assert_eq(truncate(trace_path(), 0), 0);
+    struct finished job = finish(running);
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "received0") + said(&job, "received1") + said(&job, "received2") + said(&job, "received3"),
+                 400000);
+    cr_expect_str_empty(job.err);
+}
+
 Test(trouble, removed_in_use)
 {
     struct finished job = RUN(.argv = {"meddle", "remove", trace_path()});

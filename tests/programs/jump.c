@@ -1,14 +1,19 @@
-/* A handler that leaves a blocked receive by siglongjmp, `times` times, with or without SO_RCVTIMEO; then ten receives
- * that are let be. */
+/* A handler that leaves a blocked receive by siglongjmp, `times` times; then ten receives that are let be. With
+ * retried=1 the socket has SO_RCVTIMEO and the handler leaves at its second call only: what it leaves is a retry. */
 #include "victim.h"
 
 #include <setjmp.h>
 
 static sigjmp_buf back;
+static volatile sig_atomic_t calls_until_jump;
 
 static void on_tick(int signal)
 {
+    static const struct itimerval never;
     (void)signal;
+    if (--calls_until_jump > 0)
+        return;
+    setitimer(ITIMER_REAL, &never, NULL);
     siglongjmp(back, 1);
 }
 
@@ -19,14 +24,15 @@ int main(int argc, char **argv)
     long times = number(argv, "times", 10000);
     volatile long jumped = 0, returned = 0;
     pair(SOCK_STREAM, fds);
-    struct timeval limit = {.tv_sec = number(argv, "timeout", 0)};
+    bool retried = number(argv, "retried", 0) != 0;
+    struct timeval limit = {.tv_sec = retried ? 60 : 0};
     must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
     handle(SIGALRM, on_tick, 0);
     while (jumped < times) {
         if (sigsetjmp(back, 1) == 0) {
-            struct itimerval once = {.it_value = {.tv_usec = 50}};
             char byte;
-            must(setitimer(ITIMER_REAL, &once, NULL) == 0, "setitimer");
+            calls_until_jump = retried ? 2 : 1;
+            tick(50);
             recv(fds[0], &byte, 1, 0);
             returned++;
         } else {
