@@ -7,11 +7,16 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
+
+/* A victim that says nothing for so long will not any more. */
+enum { HANGS_AFTER_MS = 60000 };
 
 static char directory[64];
 
@@ -95,7 +100,8 @@ struct running start(const struct job *job)
         dup2(nothing, STDIN_FILENO);
         dup2(out[1], STDOUT_FILENO);
         dup2(err[1], STDERR_FILENO);
-        closefrom(3); /* some victims count descriptors */
+        prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that is killed leaves nothing running */
+        closefrom(3);                     /* some victims count descriptors */
         become(job);
     }
     close(out[1]);
@@ -125,7 +131,10 @@ struct finished finish(struct running running)
     char **texts[2] = {&done.out, &done.err};
     struct pollfd pipes[2] = {{running.out, POLLIN, 0}, {running.err, POLLIN, 0}};
     while (pipes[0].fd >= 0 || pipes[1].fd >= 0) {
-        poll(pipes, 2, -1);
+        if (poll(pipes, 2, HANGS_AFTER_MS) == 0) {
+            kill(running.pid, SIGKILL);
+            cr_assert_fail("the victim hangs; it said: %s", done.out);
+        }
         for (int i = 0; i < 2; i++) {
             if (pipes[i].fd >= 0 && pipes[i].revents != 0 && !drain(pipes[i].fd, texts[i], &lengths[i])) {
                 close(pipes[i].fd);
