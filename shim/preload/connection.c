@@ -58,6 +58,13 @@ void connection_accepted(int listener, int fd, uint64_t id)
     note(fd, id << ID_SHIFT | (known(listener) & (TYPE_MASK | NO_TIMEOUT)));
 }
 
+void connection_closed(int fd)
+{
+    /* Only where something is noted: most descriptors are files, and their pages of the table stay untouched. */
+    if (known(fd) != 0)
+        note(fd, 0);
+}
+
 void connection_duplicated(int fd, int copy)
 {
     if (fd == copy)

@@ -51,7 +51,7 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t size, 
     return recvfrom(fd, buffer, length, flags, address, address_length);
 }
 
-/* ---- calls that make a socket, or set its time-out: noted, and passed on ----
+/* ---- calls that make or close a socket, or set its time-out: noted, and passed on ----
  *
  * A NULL from next_*() is a call out of dlsym itself (next.h): the kernel is entered directly. */
 
@@ -121,6 +121,14 @@ EXPORT int dup3(int fd, int copy, int flags)
     if (result >= 0)
         connection_duplicated(fd, copy);
     return result;
+}
+
+/* Forgotten before the call: after it another thread may already have the number. */
+EXPORT int close(int fd)
+{
+    connection_closed(fd);
+    next_close_function *next = next_close();
+    return next != NULL ? next(fd) : (int)syscall(SYS_close, fd);
 }
 
 static int note_fcntl(int fd, int command, int result)

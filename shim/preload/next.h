@@ -22,6 +22,7 @@
     X(dup, int, (int))                                                                                                 \
     X(dup2, int, (int, int))                                                                                           \
     X(dup3, int, (int, int, int))                                                                                      \
+    X(close, int, (int))                                                                                               \
     X(fcntl, int, (int, int, ...))                                                                                     \
     X(setsockopt, int, (int, int, int, const void *, socklen_t))
 #define NEXT_LAZY_TABLE(X) X(fcntl64, int, (int, int, ...))

@@ -1,0 +1,76 @@
+/* Running a victim under the library, and reading what it left in the trace. */
+#ifndef HARNESS_H
+#define HARNESS_H
+
+#include "recvshim/trace.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/types.h>
+
+#define ARGUMENTS 12
+
+struct job {
+    const char *argv[ARGUMENTS + 1]; /* a name without a slash is a victim's */
+    const char *env[ARGUMENTS + 1];  /* beside LD_PRELOAD and RECVSHIM_TRACE=trace_path(); of two, the later holds */
+    const char *before, *after;      /* victim libraries to preload before and after ours */
+    bool native;                     /* without our library */
+    void (*prepare)(void);           /* called in the child, before exec */
+};
+
+struct running {
+    pid_t pid;
+    int out, err;
+};
+
+struct finished {
+    pid_t pid;
+    int status; /* as waitpid gives it */
+    char *out;
+    char *err;
+};
+
+/* Around each test: a directory of its own, and its removal. */
+void harness_begin(void);
+void harness_end(void);
+
+/* A path in the test's directory; of the trace that jobs write unless they are told otherwise. */
+const char *path_of(const char *name);
+const char *trace_path(void);
+
+struct running start(const struct job *job);
+/* Wait until the job and all who hold its output have ended. */
+struct finished finish(struct running running);
+#define RUN(...) finish(start(&(struct job){__VA_ARGS__}))
+
+/* The value that a victim said for a key. A key that is missing fails the test. */
+long long said(const struct finished *job, const char *key);
+bool exited_with(const struct finished *job, int status);
+bool killed_by(const struct finished *job, int signal);
+long long lines_of(const char *text);
+
+struct ring {
+    struct recvshim_header header;
+    struct recvshim_record *records; /* the whole ones, by time */
+    long long count;
+    long long positions;  /* given out: all cursors */
+    long long dropped;    /* counted by the writers */
+    long long unfinished; /* slots still claimed */
+    long long torn;       /* slots that say they are whole, but whose tail disagrees, or whose lap cannot be */
+    long long slots;      /* of all shards */
+    struct recvshim_process *processes;
+    long long process_count;
+};
+
+/* Read a trace; a file that is none fails the test. Memory is freed with the test's process. */
+struct ring read_trace(const char *path);
+
+/* What is common to most tests: nothing torn, unfinished or dropped, and every position is a record. */
+void expect_complete(const struct ring *ring);
+
+long long count_events(const struct ring *ring, enum recvshim_event event);
+long long bytes_of(const struct ring *ring, int fd);
+long long retries_of(const struct ring *ring);
+
+#endif

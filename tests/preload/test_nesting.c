@@ -1,0 +1,103 @@
+/* Other preloads, tight places and late moments. */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+#include <string.h>
+#include <unistd.h>
+
+TestSuite(nesting, .init = harness_begin, .fini = harness_end);
+
+/* Constructors run from the last preload to the first. One that stands before ours in the list runs after it, and its
+ * calls are traced; one that stands after ours runs first, and its calls work untraced. */
+Test(nesting, another_constructor_receives_after_ours)
+{
+    struct finished job = RUN(.argv = {"calls"}, .before = "lower_early.so");
+    cr_assert(exited_with(&job, 3));
+    cr_expect_eq(said(&job, "early"), 5);
+    cr_expect_eq(said(&job, "early_copy"), 1);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 8 + 5);
+}
+
+Test(nesting, another_constructor_receives_before_ours)
+{
+    struct finished job = RUN(.argv = {"calls"}, .after = "lower_early.so");
+    cr_assert(exited_with(&job, 3));
+    cr_expect_eq(said(&job, "early"), 5);
+    cr_expect_eq(said(&job, "early_copy"), 1);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 8);
+}
+
+static void check_allocator(const char *before, const char *after)
+{
+    unlink(trace_path());
+    struct finished job = RUN(.argv = {"late"}, .before = before, .after = after);
+    cr_assert(exited_with(&job, 0));
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_RECEIVE), 3);
+    cr_expect_gt(count_events(&ring, RECVSHIM_EVENT_ERROR), 0, "the allocator's own receives");
+}
+
+Test(nesting, an_allocator_that_receives)
+{
+    check_allocator("lower_malloc.so", NULL);
+    check_allocator(NULL, "lower_malloc.so");
+}
+
+Test(nesting, smallest_stack)
+{
+    struct finished job = RUN(.argv = {"small_stack"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "received"), 2);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 2);
+}
+
+Test(nesting, receives_at_the_end)
+{
+    struct finished job = RUN(.argv = {"late"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "of_thread") + said(&job, "at_exit") + said(&job, "of_program"), 3);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 3);
+}
+
+Test(nesting, leaves_no_trace_in_the_process)
+{
+    struct finished native = RUN(.argv = {"footprint"}, .native = true);
+    struct finished job = RUN(.argv = {"footprint"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect(strstr(native.out, "/proc/self/task self\n") != NULL, "%s", native.out);
+    cr_expect_str_eq(job.out, native.out);
+    struct ring ring = read_trace(trace_path());
+    cr_expect_eq(ring.count, 3);
+}
+
+Test(nesting, seccomp_filter)
+{
+    struct finished job = RUN(.argv = {"filtered"}, .env = {"RECVSHIM_EVENTS=all"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "received"), 100);
+    cr_expect_eq(said(&job, "eof"), 0);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 102);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_DISCONNECT), 1);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_WOULD_BLOCK), 1);
+}
+
+Test(nesting, seccomp_filter_and_a_new_thread)
+{
+    struct finished job = RUN(.argv = {"filtered", "thread=1"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "in_thread"), 50);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 151);
+}

@@ -1,0 +1,201 @@
+/* SEMANTICS.md, "When a receive is interrupted", on live sockets. */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+TestSuite(retry_live, .init = harness_begin, .fini = harness_end);
+
+enum { TICK_US = 50000, TIMEOUT_US = 500000 };
+
+/* How late this machine wakes a sleeper just now: a native receive that nothing disturbs, past its time-out. */
+static long long slack(void)
+{
+    struct finished job = RUN(.argv = {"interrupted", "timeout=500"}, .native = true);
+    cr_assert_eq(said(&job, "errno"), EAGAIN);
+    return said(&job, "elapsed_us") - TIMEOUT_US;
+}
+
+static struct ring only_record(const struct finished *job, int64_t result, int error, enum recvshim_event event)
+{
+    cr_expect(exited_with(job, 0));
+    cr_expect_eq(said(job, "result"), result);
+    cr_expect_eq(said(job, "errno"), error);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_assert_eq(ring.count, 1);
+    cr_expect_eq(ring.records[0].result, result);
+    cr_expect_eq(ring.records[0].error, error);
+    cr_expect_eq(ring.records[0].event, event);
+    return ring;
+}
+
+/* A 500 ms time-out under a 50 ms tick. */
+static void check_deadline(const char *socket, const char *more)
+{
+    long long late = slack();
+    struct finished job =
+        RUN(.argv = {"interrupted", "tick=50", "timeout=500", socket, more}, .env = {"RECVSHIM_EVENTS=all"});
+    struct ring ring = only_record(&job, -1, EAGAIN, RECVSHIM_EVENT_WOULD_BLOCK);
+    cr_expect_geq(said(&job, "elapsed_us"), TIMEOUT_US, "not before its time");
+    cr_expect_lt(said(&job, "elapsed_us"), TIMEOUT_US + TICK_US + late, "within a tick");
+    cr_expect_geq(ring.records[0].retries, 8, "%u retries", ring.records[0].retries);
+    cr_expect_leq(ring.records[0].retries, said(&job, "ticks"));
+}
+
+Test(retry_live, deadline_of_a_socket_made_here)
+{
+    check_deadline("socket=pair", NULL);
+}
+
+Test(retry_live, deadline_of_an_inherited_socket)
+{
+    check_deadline("socket=inherited", NULL);
+}
+
+Test(retry_live, deadline_inherited_from_the_listener)
+{
+    check_deadline("socket=accepted", NULL);
+}
+
+Test(retry_live, deadline_set_through_a_duplicate)
+{
+    check_deadline("socket=dup", NULL);
+}
+
+/* The kernel restarts a receive for SA_RESTART, but not one with SO_RCVTIMEO. */
+Test(retry_live, deadline_under_a_restarting_handler)
+{
+    check_deadline("socket=pair", "restart=1");
+}
+
+Test(retry_live, never_gives_eintr_at_the_first_tick)
+{
+    static const char *const timeouts[] = {"timeout=0", "timeout=500"};
+    for (size_t i = 0; i < 2; i++) {
+        unlink(trace_path());
+        struct finished job = RUN(.argv = {"interrupted", "tick=50", timeouts[i]}, .env = {"RECVSHIM_EINTR=never"});
+        struct ring ring = only_record(&job, -1, EINTR, RECVSHIM_EVENT_INTERRUPTED);
+        cr_expect_eq(ring.records[0].retries, 0);
+        cr_expect_eq(said(&job, "ticks"), 1);
+        cr_expect_geq(said(&job, "elapsed_us"), TICK_US);
+    }
+}
+
+Test(retry_live, a_native_receive_is_interrupted)
+{
+    /* What the tests above stand on: without the library this is what happens. */
+    struct finished job = RUN(.argv = {"interrupted", "tick=10"}, .native = true);
+    cr_expect_eq(said(&job, "errno"), EINTR);
+    job = RUN(.argv = {"interrupted", "tick=10", "restart=1", "timeout=500"}, .native = true);
+    cr_expect_eq(said(&job, "errno"), EINTR);
+}
+
+Test(retry_live, always_waits_for_the_data)
+{
+    static const char *const timeouts[] = {"timeout=0", "timeout=60000"};
+    for (size_t i = 0; i < 2; i++) {
+        unlink(trace_path());
+        struct finished job = RUN(.argv = {"interrupted", "tick=5", "send-at=10", timeouts[i]});
+        struct ring ring = only_record(&job, 1, 0, RECVSHIM_EVENT_RECEIVE);
+        cr_expect_geq(said(&job, "ticks"), 10);
+        cr_expect_geq(ring.records[0].retries, 8, "%u retries", ring.records[0].retries);
+    }
+}
+
+Test(retry_live, the_kernel_restarts_without_us)
+{
+    struct finished job = RUN(.argv = {"interrupted", "tick=5", "restart=1", "send-at=10"});
+    struct ring ring = only_record(&job, 1, 0, RECVSHIM_EVENT_RECEIVE);
+    cr_expect_eq(ring.records[0].retries, 0, "there was nothing to absorb");
+}
+
+Test(retry_live, stop_and_continue)
+{
+    struct finished job = RUN(.argv = {"stopped", "timeout=500"}, .native = true);
+    cr_expect_eq(said(&job, "errno"), EINTR, "so the kernel does it");
+
+    job = RUN(.argv = {"stopped", "timeout=500"}, .env = {"RECVSHIM_EVENTS=all"});
+    struct ring ring = only_record(&job, -1, EAGAIN, RECVSHIM_EVENT_WOULD_BLOCK);
+    cr_expect_geq(said(&job, "elapsed_us"), TIMEOUT_US);
+    cr_expect_eq(ring.records[0].retries, 1);
+
+    unlink(trace_path());
+    job = RUN(.argv = {"stopped", "timeout=60000", "send=1"});
+    only_record(&job, 1, 0, RECVSHIM_EVENT_RECEIVE);
+}
+
+/* Some data was there, and more did not come: a partial count is no interruption. */
+Test(retry_live, waitall_partial_count_stays)
+{
+    struct finished job = RUN(.argv = {"interrupted", "tick=50", "waitall=1", "length=10", "ready=4"});
+    struct ring ring = only_record(&job, 4, 0, RECVSHIM_EVENT_RECEIVE);
+    cr_expect_eq(ring.records[0].retries, 0);
+}
+
+Test(retry_live, waitall_gathers_until_full)
+{
+    struct finished job =
+        RUN(.argv = {"interrupted", "tick=5", "timeout=60000", "waitall=1", "length=10", "send-at=5", "bytes=10"});
+    struct ring ring = only_record(&job, 10, 0, RECVSHIM_EVENT_RECEIVE);
+    cr_expect_geq(ring.records[0].retries, 3);
+}
+
+Test(retry_live, waitall_gathers_until_the_deadline)
+{
+    long long late = slack();
+    struct finished job =
+        RUN(.argv = {"interrupted", "tick=50", "timeout=500", "waitall=1", "length=10", "send-at=3", "bytes=6"});
+    only_record(&job, 6, 0, RECVSHIM_EVENT_RECEIVE);
+    cr_expect_geq(said(&job, "elapsed_us"), TIMEOUT_US);
+    cr_expect_lt(said(&job, "elapsed_us"), TIMEOUT_US + TICK_US + late);
+}
+
+/* What cannot be put together from several receives is left to the program. */
+Test(retry_live, exempt_from_the_deadline)
+{
+    static const char *const exempt[][2] = {{"peek=1", "waitall=1"}, {"lowat=8", "waitall=0"}};
+    for (size_t i = 0; i < 2; i++) {
+        unlink(trace_path());
+        struct finished job =
+            RUN(.argv = {"interrupted", "tick=50", "timeout=500", "length=10", exempt[i][0], exempt[i][1]});
+        only_record(&job, -1, EINTR, RECVSHIM_EVENT_INTERRUPTED);
+    }
+}
+
+/* poll answers POLLERR at once for as long as the error queue holds something, and a receive EAGAIN. */
+Test(retry_live, a_full_error_queue_does_not_spin)
+{
+    struct finished job = RUN(.argv = {"poll_error", "timeout=300", "tick=20"});
+    cr_expect_eq(said(&job, "errno"), EAGAIN);
+    cr_expect_geq(said(&job, "elapsed_us"), 300000);
+    cr_expect_lt(said(&job, "cpu_us"), 75000, "%lld us of CPU", said(&job, "cpu_us"));
+}
+
+/* RECVSHIM_TEST_MEGABYTES=1024 is the full form. */
+Test(retry_live, ten_thousand_signals_a_second)
+{
+    char size[64];
+    const char *megabytes = getenv("RECVSHIM_TEST_MEGABYTES");
+    snprintf(size, sizeof size, "megabytes=%s", megabytes != NULL ? megabytes : "64");
+    struct finished job = RUN(.argv = {"storm", size}, .env = {"RECVSHIM_SIZE=64M"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "bytes"), said(&job, "expected"));
+    cr_expect_eq(said(&job, "wrong"), 0);
+    cr_expect_eq(said(&job, "interrupted"), 0);
+    cr_expect_gt(said(&job, "signals"), 100);
+
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_gt(retries_of(&ring), 0);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_INTERRUPTED), 0);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_ERROR), 0);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_DISCONNECT), 1);
+    long long bytes = 0;
+    for (long long i = 0; i < ring.count; i++)
+        bytes += ring.records[i].result;
+    cr_expect_eq(bytes, said(&job, "bytes"));
+}

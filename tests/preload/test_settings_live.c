@@ -1,0 +1,130 @@
+/* Each variable reaches the running program, and a bad value costs one line and nothing else. */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+TestSuite(settings_live, .init = harness_begin, .fini = harness_end);
+
+static struct ring trace_under(const char *setting)
+{
+    unlink(trace_path());
+    struct finished job = RUN(.argv = {"calls"}, .env = {setting});
+    cr_expect(exited_with(&job, 3));
+    cr_expect_str_empty(job.err);
+    return read_trace(trace_path());
+}
+
+Test(settings_live, tracing_off)
+{
+    struct ring ring = trace_under("RECVSHIM_TRACING=off");
+    cr_expect_eq(ring.positions, 0);
+    cr_expect_eq(ring.process_count, 1);
+}
+
+Test(settings_live, events)
+{
+    cr_expect_eq(trace_under("RECVSHIM_EVENTS=disconnect,error").positions, 0);
+    cr_expect_eq(trace_under("RECVSHIM_EVENTS=error,receive").count, 8);
+}
+
+Test(settings_live, calls)
+{
+    struct ring ring = trace_under("RECVSHIM_CALLS=recvfrom");
+    cr_assert_eq(ring.count, 4);
+    for (long long i = 0; i < ring.count; i++)
+        cr_expect_eq(ring.records[i].call, RECVSHIM_CALL_RECVFROM);
+}
+
+/* A call that is not handled is not retried either. */
+Test(settings_live, calls_not_handled)
+{
+    struct finished job = RUN(.argv = {"interrupted", "tick=10"}, .env = {"RECVSHIM_CALLS=recvfrom"});
+    cr_expect_eq(said(&job, "result"), -1);
+}
+
+Test(settings_live, duration)
+{
+    struct ring without = trace_under("RECVSHIM_DURATION=off"), with = trace_under("RECVSHIM_DURATION=on");
+    for (size_t i = 0; i < 8; i++) {
+        cr_expect_not(without.records[i].result_flags & RECVSHIM_RESULT_DURATION);
+        cr_expect_eq(without.records[i].duration, 0);
+        cr_expect(with.records[i].result_flags & RECVSHIM_RESULT_DURATION);
+        cr_expect_gt(with.records[i].duration, 0);
+        cr_expect_lt(with.records[i].duration, with.records[i].time - with.processes[0].start);
+    }
+}
+
+Test(settings_live, size_full_and_seed)
+{
+    struct ring ring = trace_under("RECVSHIM_SIZE=1M");
+    cr_expect_eq(ring.slots * RECVSHIM_RECORD_SIZE, 1U << 20);
+    cr_expect_eq(ring.header.mode, RECVSHIM_MODE_OVERWRITE);
+    cr_expect_eq(trace_under("RECVSHIM_FULL=stop").header.mode, RECVSHIM_MODE_STOP);
+    cr_expect_eq(trace_under("RECVSHIM_SEED=42").header.seed, 42);
+    cr_expect_neq(trace_under("RECVSHIM_SEED=random").header.seed, trace_under("RECVSHIM_SEED=random").header.seed);
+}
+
+Test(settings_live, the_trace_is_the_users_alone)
+{
+    struct stat file;
+    trace_under("RECVSHIM_EINTR=always");
+    cr_assert_eq(stat(trace_path(), &file), 0);
+    cr_expect_eq(file.st_mode & 07777, 0600);
+}
+
+/* Empty is as good as unset. */
+Test(settings_live, empty_values)
+{
+    cr_expect_eq(trace_under("RECVSHIM_SIZE=").count, 8);
+    cr_expect_eq(trace_under("RECVSHIM_EINTR=").count, 8);
+}
+
+/* What each bad value must be told to be, and whether the trace is made nevertheless. */
+static const struct {
+    const char *setting, *accepted, *consequence;
+    bool traced;
+} bad[] = {
+    {"RECVSHIM_TRACE=/dev/shm/%q", "%p is the pid", "nothing is traced", false},
+    {"RECVSHIM_SIZE=15K", "16K or more", "nothing is traced", false},
+    {"RECVSHIM_SIZE=16X", "16K or more", "nothing is traced", false},
+    {"RECVSHIM_SIZE=99999999999999999999", "16K or more", "nothing is traced", false},
+    {"RECVSHIM_FULL=yes", "overwrite or stop", "nothing is traced", false},
+    {"RECVSHIM_TRACING=maybe", "on or off", "nothing is traced", false},
+    {"RECVSHIM_EVENTS=receive,nonsense", "would-block", "nothing is traced", false},
+    {"RECVSHIM_EVENTS=,", "would-block", "nothing is traced", false},
+    {"RECVSHIM_DURATION=1", "on or off", "durations are not measured", true},
+    {"RECVSHIM_CALLS=read(2)", "recvfrom", "no call is handled", false},
+    {"RECVSHIM_EINTR=sometimes", "always or never", "not retried", true},
+    {"RECVSHIM_SCOPE=Canonical", "canonical, strip, kame or keep", "not normalised", true},
+    {"RECVSHIM_SEED=-1", "random, or an integer", "nothing is traced", false},
+};
+
+Test(settings_live, bad_values)
+{
+    for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
+        unlink(trace_path());
+        struct finished job = RUN(.argv = {"calls"}, .env = {bad[i].setting});
+        cr_expect(exited_with(&job, 3), "%s", bad[i].setting);
+        cr_expect_eq(said(&job, "recv_bytes"), 572, "%s", bad[i].setting);
+        cr_expect_eq(lines_of(job.err), 1, "%s: %s", bad[i].setting, job.err);
+        cr_expect(strstr(job.err, bad[i].setting) != NULL, "%s", job.err);
+        cr_expect(strstr(job.err, bad[i].accepted) != NULL, "%s", job.err);
+        cr_expect(strstr(job.err, bad[i].consequence) != NULL, "%s", job.err);
+        bool traced = access(trace_path(), F_OK) == 0 && read_trace(trace_path()).count == 8;
+        cr_expect_eq(traced, bad[i].traced, "%s", bad[i].setting);
+    }
+}
+
+/* A bad policy switches the feature off, and does not fall back to another. */
+Test(settings_live, a_bad_policy_is_off)
+{
+    struct finished job = RUN(.argv = {"interrupted", "tick=10"}, .env = {"RECVSHIM_EINTR=sometimes"});
+    cr_expect_eq(said(&job, "result"), -1);
+    job = RUN(.argv = {"scope_seen"}, .after = "lower_scope.so",
+              .env = {"RECVSHIM_SCOPE=nonsense", "LOWER_ADDRESS=2001:db8::1", "LOWER_SCOPE=7"});
+    cr_expect_eq(said(&job, "scope"), 7);
+}

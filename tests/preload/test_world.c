@@ -1,0 +1,182 @@
+/* Programs that change the world around them, or become several: tracing goes on, with the right pids. */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+#include <grp.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+TestSuite(world, .init = harness_begin, .fini = harness_end);
+
+static long long records_of_pid(const struct ring *ring, long long pid)
+{
+    long long count = 0;
+    for (long long i = 0; i < ring->count; i++)
+        count += ring->records[i].pid == pid;
+    return count;
+}
+
+static void check_leaving(const char *way, bool privileged)
+{
+    if (privileged && geteuid() != 0)
+        cr_skip_test("needs root");
+    struct finished job = RUN(.argv = {"leaves", way});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "before"), 10);
+    cr_expect_eq(said(&job, "after"), 15);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 25);
+    cr_expect_geq(records_of_pid(&ring, said(&job, "pid")), 15);
+}
+
+Test(world, closefrom)
+{
+    check_leaving("closefrom", false);
+}
+
+Test(world, close_loop)
+{
+    check_leaving("close", false);
+}
+
+Test(world, dup2_storm)
+{
+    check_leaving("dup2", false);
+}
+
+Test(world, chroot)
+{
+    check_leaving("chroot", true);
+}
+
+Test(world, setuid)
+{
+    check_leaving("setuid", true);
+}
+
+Test(world, daemon)
+{
+    check_leaving("daemon", false);
+}
+
+static void check_child(const char *way)
+{
+    struct finished job = RUN(.argv = {"children", way});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "before") + said(&job, "after"), 40);
+    cr_expect_eq(said(&job, "child_received"), 20);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 60);
+    /* A child of vfork shares its parent's memory and stands under its pid; its tid is its own where libc's is. */
+    bool shared = strcmp(way, "vfork") == 0;
+    cr_expect_eq(records_of_pid(&ring, said(&job, "parent")), shared ? 60 : 40, "%s", way);
+    cr_expect_eq(records_of_pid(&ring, said(&job, "child")), shared ? 0 : 20, "%s", way);
+    for (long long i = 0; i < ring.count; i++)
+        if (!shared)
+            cr_expect_eq(ring.records[i].tid, ring.records[i].pid, "%s: a process of one thread", way);
+
+    cr_expect_eq(ring.process_count, shared ? 1 : 2);
+    if (!shared) {
+        cr_expect_eq(ring.processes[1].pid, said(&job, "child"));
+        cr_expect_eq(ring.processes[1].parent, said(&job, "parent"));
+    }
+}
+
+Test(world, fork)
+{
+    check_child("fork");
+}
+
+Test(world, raw_clone)
+{
+    check_child("clone");
+}
+
+Test(world, vfork)
+{
+    check_child("vfork");
+}
+
+Test(world, posix_spawn)
+{
+    check_child("spawn");
+}
+
+Test(world, exec)
+{
+    check_child("exec");
+}
+
+enum { MANY = 16 };
+
+static void run_many(void)
+{
+    struct running running[MANY];
+    for (int i = 0; i < MANY; i++)
+        running[i] = start(&(struct job){.argv = {"calls"}});
+    for (int i = 0; i < MANY; i++) {
+        struct finished job = finish(running[i]);
+        cr_expect(exited_with(&job, 3));
+        cr_expect_str_empty(job.err);
+    }
+}
+
+/* All may be the first: one makes the trace, and the others find it whole. */
+Test(world, many_join_one_trace_at_once)
+{
+    for (int round = 1; round <= 5; round++) {
+        unlink(trace_path());
+        run_many();
+        struct ring ring = read_trace(trace_path());
+        expect_complete(&ring);
+        cr_expect_eq(ring.count, MANY * 8);
+        cr_expect_eq(ring.process_count, MANY);
+    }
+}
+
+Test(world, pid_and_percent_in_the_path)
+{
+    char variable[200], name[64];
+    snprintf(variable, sizeof variable, "RECVSHIM_TRACE=%s", path_of("a%%b.%p"));
+    struct finished job = RUN(.argv = {"calls"}, .env = {variable});
+    cr_expect_str_empty(job.err);
+    snprintf(name, sizeof name, "a%%b.%d", (int)job.pid);
+    struct ring ring = read_trace(path_of(name));
+    cr_expect_eq(ring.count, 8);
+}
+
+static void become_nobody(void)
+{
+    if (setgroups(0, NULL) != 0 || setgid(65534) != 0 || setuid(65534) != 0)
+        _exit(71);
+}
+
+/* A program that gained privileges takes no setting from its caller: else it would write where that points. LD_PRELOAD
+ * is ignored there too, so the victim names the library itself; without the setuid bit the same program is traced. */
+Test(world, setuid_program_reads_no_settings)
+{
+    if (geteuid() != 0)
+        cr_skip_test("needs root");
+    const char *program = path_of("privileged"), *directory = path_of("");
+    struct finished copy = RUN(.argv = {"/bin/cp", VICTIMS "/linked", program}, .native = true);
+    cr_assert(exited_with(&copy, 0));
+    cr_assert_eq(chmod(directory, 0777), 0);
+
+    cr_assert_eq(chmod(program, 0755), 0);
+    struct finished job = RUN(.argv = {program}, .native = true, .prepare = become_nobody);
+    if (!WIFEXITED(job.status) || WEXITSTATUS(job.status) != 3)
+        cr_skip_test("another user cannot run what was built here");
+    cr_expect_eq(access(trace_path(), F_OK), 0, "traced without the bit");
+    unlink(trace_path());
+
+    cr_assert_eq(chmod(program, 04755), 0);
+    job = RUN(.argv = {program}, .native = true, .prepare = become_nobody, .env = {"RECVSHIM_SIZE=nonsense"});
+    cr_expect(exited_with(&job, 3));
+    cr_expect_str_empty(job.err);
+    cr_expect_neq(access(trace_path(), F_OK), 0, "no trace from a setuid program");
+}

@@ -1,0 +1,71 @@
+/* Threads that are cancelled (by lower_cancel.so) as their receive returns, one for each kind: what the receive took
+ * must reach the thread, which acts on the cancellation only afterwards. */
+#include "victim.h"
+
+#include <pthread.h>
+
+static int peer;
+
+static void on_tick(int signal)
+{
+    (void)signal;
+    int error = errno;
+    must(send(peer, "x", 1, 0) == 1, "send");
+    errno = error;
+}
+
+struct receipt {
+    int fd;
+    size_t length;
+    int flags;
+    ssize_t result;
+};
+
+static void *receive(void *argument)
+{
+    struct receipt *receipt = argument;
+    char buffer[16];
+    receipt->result = recv(receipt->fd, buffer, receipt->length, receipt->flags);
+    pthread_testcancel();
+    return NULL;
+}
+
+static void try_receive(const char *kind, int fd, size_t length, int flags)
+{
+    pthread_t thread;
+    void *result;
+    struct receipt receipt = {fd, length, flags, -2};
+    must(pthread_create(&thread, NULL, receive, &receipt) == 0, "pthread_create");
+    /* The ticks are the thread's alone. */
+    sigset_t alarm;
+    sigemptyset(&alarm);
+    sigaddset(&alarm, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm, NULL);
+    pthread_join(thread, &result);
+    pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
+    must(result == PTHREAD_CANCELED, "a cancellation after the receive");
+    say(kind, receipt.result);
+}
+
+int main(void)
+{
+    int stream[2], packets[2];
+    pair(SOCK_STREAM, stream);
+    pair(SOCK_SEQPACKET, packets);
+    must(send(stream[1], "abc", 3, 0) == 3, "send");
+    try_receive("data", stream[0], 3, 0);
+    must(send(packets[1], "", 0, 0) == 0, "send");
+    try_receive("empty_packet", packets[0], 3, 0);
+    close(packets[1]);
+    try_receive("seqpacket_eof", packets[0], 3, 0);
+
+    /* Each tick brings a byte; the first interrupts, so that the rest is gathered by the retry. */
+    struct timeval limit = {.tv_sec = 60};
+    must(setsockopt(stream[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
+    peer = stream[1];
+    handle(SIGALRM, on_tick, 0);
+    tick(20000);
+    try_receive("gathered", stream[0], 5, MSG_WAITALL);
+    tick(0);
+    return 0;
+}

@@ -1,0 +1,81 @@
+/* Installs a filter under which every system call but the few of its own kills it, and goes on receiving; with
+ * thread=1 in a new thread too. */
+#include "victim.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+
+static int fds[2];
+
+#define ALLOW(name) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+static void filter(bool with_threads)
+{
+    struct sock_filter own[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        ALLOW(recvfrom),
+        ALLOW(sendto),
+        ALLOW(write),
+        ALLOW(close),
+        ALLOW(exit_group),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+    /* What pthread_create, pthread_join and a thread's end need besides. */
+    struct sock_filter threads[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        ALLOW(recvfrom),
+        ALLOW(sendto),
+        ALLOW(write),
+        ALLOW(close),
+        ALLOW(exit_group),
+        ALLOW(mmap),
+        ALLOW(mprotect),
+        ALLOW(munmap),
+        ALLOW(brk),
+        ALLOW(madvise),
+        ALLOW(futex),
+        ALLOW(clone),
+        ALLOW(clone3),
+        ALLOW(rseq),
+        ALLOW(set_robust_list),
+        ALLOW(getrandom),
+        ALLOW(rt_sigaction),
+        ALLOW(rt_sigprocmask),
+        ALLOW(exit),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+    struct sock_fprog program = {sizeof own / sizeof own[0], own};
+    struct sock_fprog with = {sizeof threads / sizeof threads[0], threads};
+    must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
+    must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, with_threads ? &with : &program) == 0, "PR_SET_SECCOMP");
+}
+
+static void *receive(void *argument)
+{
+    *(long *)argument = exchange(fds, 50);
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    bool with_threads = number(argv, "thread", 0) != 0;
+    char byte;
+    long in_thread = 0;
+    pair(SOCK_STREAM, fds);
+    filter(with_threads);
+    say("received", exchange(fds, 100));
+    if (with_threads) {
+        pthread_t thread;
+        must(pthread_create(&thread, NULL, receive, &in_thread) == 0, "pthread_create");
+        pthread_join(thread, NULL);
+        say("in_thread", in_thread);
+    }
+    say("would_block", recv(fds[0], &byte, 1, MSG_DONTWAIT));
+    close(fds[1]);
+    say("eof", recv(fds[0], &byte, 1, 0));
+    return 0;
+}

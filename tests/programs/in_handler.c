@@ -1,0 +1,35 @@
+/* The main thread receives, and so does the handler of a timer that ticks ten thousand times a second, in the midst of
+ * whatever the main thread is doing. Ends after `handled` receives in the handler. */
+#include "victim.h"
+
+static int handlers[2];
+static volatile long handled;
+
+static void on_tick(int signal)
+{
+    (void)signal;
+    int error = errno;
+    char byte = 'h';
+    if (send(handlers[1], &byte, 1, MSG_DONTWAIT) == 1 && recv(handlers[0], &byte, 1, MSG_DONTWAIT) == 1)
+        handled++;
+    errno = error;
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    int fds[2];
+    long enough = number(argv, "handled", 5000), received = 0;
+    pair(SOCK_STREAM, fds);
+    pair(SOCK_STREAM, handlers);
+    handle(SIGALRM, on_tick, SA_RESTART);
+    tick(100);
+    while (handled < enough)
+        received += exchange(fds, 1);
+    tick(0);
+    say("main_fd", fds[0]);
+    say("handler_fd", handlers[0]);
+    say("main", received);
+    say("handler", handled);
+    return 0;
+}

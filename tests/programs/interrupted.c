@@ -1,0 +1,83 @@
+/* One blocked receive under a ticking SIGALRM. Arguments:
+ *   tick=MS       period of the signal, 0 for none          restart=1     the handler has SA_RESTART
+ *   timeout=MS    SO_RCVTIMEO, 0 for none                    socket=pair|accepted|dup|inherited
+ *   send-at=N     the Nth tick sends `bytes` bytes           length=N      asked for
+ *   waitall=1 peek=1 lowat=N   as they are named */
+#include "victim.h"
+
+static volatile sig_atomic_t ticks;
+static long send_at, bytes;
+static int peer;
+
+/* Sends out of the handler: the data comes at a tick that is known, with no second process to wait for. */
+static void on_tick(int signal)
+{
+    (void)signal;
+    int error = errno;
+    if (++ticks == send_at)
+        for (long i = 0; i < bytes; i++)
+            must(write(peer, "x", 1) == 1, "write");
+    errno = error;
+}
+
+static void set_timeout(int fd, long milliseconds)
+{
+    struct timeval timeout = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+    if (milliseconds != 0)
+        must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0, "SO_RCVTIMEO");
+}
+
+/* The socket as `socket=` asks for it. The inherited one is received by this program's second life, as fd 3. */
+static int open_socket(char **argv, long timeout)
+{
+    const char *kind = option(argv, "socket", "pair");
+    int fds[2] = {3, 4};
+    if (strcmp(kind, "accepted") == 0) {
+        struct timeval of_listener = {.tv_sec = timeout / 1000, .tv_usec = timeout % 1000 * 1000};
+        tcp_pair(fds, &of_listener);
+    } else if (getenv("SECOND_LIFE") == NULL) {
+        pair(SOCK_STREAM, fds);
+        int copy = fds[0];
+        if (strcmp(kind, "dup") == 0)
+            fds[0] = dup(copy);
+        set_timeout(copy, timeout);
+        if (strcmp(kind, "inherited") == 0) {
+            must(fds[0] == 3 && fds[1] == 4, "descriptors");
+            setenv("SECOND_LIFE", "1", 1);
+            execv("/proc/self/exe", argv);
+            must(false, "execv");
+        }
+    }
+    peer = fds[1];
+    return fds[0];
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    int fd = open_socket(argv, number(argv, "timeout", 0));
+    send_at = number(argv, "send-at", 0);
+    bytes = number(argv, "bytes", 1);
+    int lowat = (int)number(argv, "lowat", 0);
+    if (lowat != 0)
+        must(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof lowat) == 0, "SO_RCVLOWAT");
+    int flags = number(argv, "waitall", 0) ? MSG_WAITALL : 0;
+    flags |= number(argv, "peek", 0) ? MSG_PEEK : 0;
+    for (long ready = number(argv, "ready", 0); ready > 0; ready--)
+        must(write(peer, "y", 1) == 1, "write");
+
+    char buffer[64];
+    handle(SIGALRM, on_tick, number(argv, "restart", 0) ? SA_RESTART : 0);
+    tick(number(argv, "tick", 0) * 1000);
+    uint64_t begin = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+    errno = 0;
+    ssize_t result = recv(fd, buffer, (size_t)number(argv, "length", 1), flags);
+    int error = errno;
+    say("elapsed_us", (long long)(nanoseconds(CLOCK_MONOTONIC) - begin) / 1000);
+    say("cpu_us", (long long)(nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / 1000);
+    tick(0);
+    say("result", result);
+    say("errno", result < 0 ? error : 0);
+    say("ticks", ticks);
+    return 0;
+}

@@ -1,0 +1,58 @@
+/* A receive with SO_RCVTIMEO (timeout=MS) that is stopped and continued while it blocks: the kernel then answers EINTR,
+ * though no handler ran. The first process is the controller, the second receives. */
+#include "victim.h"
+
+#include <fcntl.h>
+#include <sys/wait.h>
+
+/* Until the process sleeps in a system call: /proc/PID/syscall then begins with its number, else it says "running". */
+static void wait_until_blocked(pid_t pid)
+{
+    char path[64], text[32];
+    snprintf(path, sizeof path, "/proc/%d/syscall", (int)pid);
+    for (;;) {
+        int fd = open(path, O_RDONLY);
+        ssize_t length = read(fd, text, sizeof text - 1);
+        close(fd);
+        must(length > 0, path);
+        text[length] = '\0';
+        long call = strtol(text, NULL, 10);
+        if (text[0] != 'r' && (call == SYS_recvfrom || call == SYS_ppoll))
+            return;
+    }
+}
+
+static int receiver(int fd)
+{
+    char byte;
+    uint64_t begin = nanoseconds(CLOCK_MONOTONIC);
+    ssize_t result = recv(fd, &byte, 1, 0);
+    int error = errno;
+    say("elapsed_us", (long long)(nanoseconds(CLOCK_MONOTONIC) - begin) / 1000);
+    say("result", result);
+    say("errno", result < 0 ? error : 0);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    int fds[2];
+    pair(SOCK_STREAM, fds);
+    long timeout = number(argv, "timeout", 0);
+    struct timeval limit = {.tv_sec = timeout / 1000, .tv_usec = timeout % 1000 * 1000};
+    must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
+    pid_t child = fork();
+    if (child == 0)
+        _exit(receiver(fds[0]));
+
+    int status;
+    wait_until_blocked(child);
+    kill(child, SIGSTOP);
+    must(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status), "stop");
+    kill(child, SIGCONT);
+    if (number(argv, "send", 0) != 0)
+        must(write(fds[1], "x", 1) == 1, "write");
+    must(waitpid(child, &status, 0) == child, "wait");
+    return WEXITSTATUS(status);
+}

@@ -1,0 +1,68 @@
+/* A transfer over TCP (megabytes=N) to a receiver that gets ten thousand signals a second, without SA_RESTART. */
+#include "victim.h"
+
+#include <sys/wait.h>
+
+static volatile sig_atomic_t signals;
+
+static void on_tick(int signal)
+{
+    (void)signal;
+    signals++;
+}
+
+/* The stream: 64-bit words, each counting on, so that a byte lost, doubled or moved shows. */
+static void transmit(int fd, uint64_t words)
+{
+    static uint64_t block[8192];
+    for (uint64_t word = 0; word < words;) {
+        for (size_t i = 0; i < sizeof block / sizeof block[0]; i++)
+            block[i] = word++;
+        for (size_t sent = 0; sent < sizeof block;) {
+            ssize_t part = send(fd, (char *)block + sent, sizeof block - sent, 0);
+            must(part > 0, "send");
+            sent += (size_t)part;
+        }
+    }
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    int fds[2];
+    tcp_pair(fds, NULL);
+    uint64_t words = (uint64_t)number(argv, "megabytes", 64) << 17;
+    pid_t child = fork();
+    if (child == 0) {
+        close(fds[0]);
+        transmit(fds[1], words);
+        _exit(0);
+    }
+    close(fds[1]);
+
+    handle(SIGALRM, on_tick, 0);
+    tick(100);
+    static unsigned char buffer[65536];
+    uint64_t bytes = 0, wrong = 0, interrupted = 0;
+    for (;;) {
+        ssize_t part = recv(fds[0], buffer, sizeof buffer, 0);
+        if (part == 0)
+            break;
+        if (part < 0) {
+            must(errno == EINTR, "recv");
+            interrupted++;
+            continue;
+        }
+        for (ssize_t i = 0; i < part; i++, bytes++)
+            wrong += buffer[i] != (unsigned char)(bytes / 8 >> 8 * (bytes % 8));
+    }
+    tick(0);
+    while (waitpid(child, NULL, 0) < 0 && errno == EINTR)
+        ;
+    say("expected", (long long)(words * 8));
+    say("bytes", (long long)bytes);
+    say("wrong", (long long)wrong);
+    say("interrupted", (long long)interrupted);
+    say("signals", signals);
+    return 0;
+}

@@ -1,0 +1,137 @@
+/* What the victim programs share. A victim shows one behaviour, and says on stdout what it saw itself, as lines of
+ * `key value`: tests hold that against the trace. Nothing here knows of recvshim. */
+#ifndef VICTIM_H
+#define VICTIM_H
+
+#include <arpa/inet.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdint.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <time.h>
+#include <unistd.h>
+
+/* By one write and no other system call (dprintf makes more): victims fork, are killed, leave through _exit, and may
+ * not be allowed anything else. */
+static inline void say(const char *key, long long value)
+{
+    char line[128];
+    int length = snprintf(line, sizeof line, "%s %lld\n", key, value);
+    if (write(STDOUT_FILENO, line, (size_t)length) != length)
+        _exit(71);
+}
+
+/* A preparation that fails is no result. */
+static inline void must(bool worked, const char *what)
+{
+    if (worked)
+        return;
+    dprintf(STDERR_FILENO, "victim: %s: %s\n", what, strerror(errno));
+    _exit(70);
+}
+
+/* The value of an argument `name=value`. */
+static inline const char *option(char **argv, const char *name, const char *otherwise)
+{
+    size_t length = strlen(name);
+    for (; *argv != NULL; argv++)
+        if (strncmp(*argv, name, length) == 0 && (*argv)[length] == '=')
+            return *argv + length + 1;
+    return otherwise;
+}
+
+static inline long number(char **argv, const char *name, long otherwise)
+{
+    const char *value = option(argv, name, NULL);
+    return value == NULL ? otherwise : strtol(value, NULL, 10);
+}
+
+static inline uint64_t nanoseconds(clockid_t clock)
+{
+    struct timespec now;
+    clock_gettime(clock, &now);
+    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+}
+
+static inline long gettid_now(void)
+{
+    return syscall(SYS_gettid);
+}
+
+static inline void pair(int type, int fds[2])
+{
+    must(socketpair(AF_UNIX, type, 0, fds) == 0, "socketpair");
+}
+
+/* A socket on loopback, bound to a port of the kernel's choice; its address is returned. */
+static inline int bound(int family, int type, struct sockaddr_storage *address, socklen_t *length)
+{
+    memset(address, 0, sizeof *address);
+    address->ss_family = (sa_family_t)family;
+    if (family == AF_INET6) {
+        ((struct sockaddr_in6 *)address)->sin6_addr = in6addr_loopback;
+        *length = sizeof(struct sockaddr_in6);
+    } else {
+        ((struct sockaddr_in *)address)->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        *length = sizeof(struct sockaddr_in);
+    }
+    int fd = socket(family, type, 0);
+    must(fd >= 0 && bind(fd, (struct sockaddr *)address, *length) == 0, "bind");
+    must(getsockname(fd, (struct sockaddr *)address, length) == 0, "getsockname");
+    return fd;
+}
+
+/* A TCP connection over loopback: fds[0] was accepted, fds[1] connected. The listener inherits nothing but `timeout`.
+ */
+static inline void tcp_pair(int fds[2], const struct timeval *listener_timeout)
+{
+    struct sockaddr_storage address;
+    socklen_t length;
+    int listener = bound(AF_INET, SOCK_STREAM, &address, &length);
+    if (listener_timeout != NULL)
+        must(setsockopt(listener, SOL_SOCKET, SO_RCVTIMEO, listener_timeout, sizeof *listener_timeout) == 0, "timeout");
+    must(listen(listener, 1) == 0, "listen");
+    fds[1] = socket(AF_INET, SOCK_STREAM, 0);
+    must(connect(fds[1], (struct sockaddr *)&address, length) == 0, "connect");
+    fds[0] = accept(listener, NULL, NULL);
+    must(fds[0] >= 0, "accept");
+    close(listener);
+}
+
+static inline void handle(int signal, void (*handler)(int), int flags)
+{
+    struct sigaction action = {.sa_flags = flags};
+    action.sa_handler = handler;
+    must(sigaction(signal, &action, NULL) == 0, "sigaction");
+}
+
+/* SIGALRM every so often; 0 stops it. */
+static inline void tick(long microseconds)
+{
+    struct timeval period = {.tv_sec = microseconds / 1000000, .tv_usec = microseconds % 1000000};
+    struct itimerval timer = {period, period};
+    must(setitimer(ITIMER_REAL, &timer, NULL) == 0, "setitimer");
+}
+
+/* Send a byte to oneself and receive it, so many times; how many arrived. */
+static inline long exchange(const int fds[2], long times)
+{
+    long arrived = 0;
+    for (long i = 0; i < times; i++) {
+        char byte = (char)i;
+        must(send(fds[1], &byte, 1, 0) == 1, "send");
+        if (recv(fds[0], &byte, 1, 0) == 1)
+            arrived++;
+    }
+    return arrived;
+}
+
+#endif
