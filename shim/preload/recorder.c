@@ -131,13 +131,14 @@ void recorder_store(struct recvshim_record *record)
     /* 4. Fill it. The first fence: who sees any of our payload (and then loads the state again, after an acquire fence)
      * sees that the slot was claimed. The second: a copy from front to back that has any of our payload has our tail,
      * which then does not agree with the state it copied first. */
-    uint64_t words[RECVSHIM_PAYLOAD_WORDS];
-    memcpy(words, record, sizeof words);
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&slot->tail, claim, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
-    for (size_t i = 0; i < RECVSHIM_PAYLOAD_WORDS; i++)
-        atomic_store_explicit(&slot->payload[i], words[i], memory_order_relaxed);
+    for (size_t i = 0; i < RECVSHIM_PAYLOAD_WORDS; i++) {
+        uint64_t payload;
+        memcpy(&payload, (const char *)record + i * sizeof payload, sizeof payload);
+        atomic_store_explicit(&slot->payload[i], payload, memory_order_relaxed);
+    }
     /* Release: whoever sees `done` sees the whole record. */
     atomic_store_explicit(&slot->state, recvshim_state_word(lap, self.tid, RECVSHIM_STATE_DONE), memory_order_release);
 }

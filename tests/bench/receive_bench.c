@@ -1,13 +1,14 @@
 /* Time per receive, in one process and for one kind of receive:
  *
- *      receive_bench SCENARIO THREADS ROUNDS WARMUP
+ *      receive_bench SCENARIO THREADS WARMUP
+ *
+ * Measures a round for each line on stdin, and answers with a line: nanoseconds of wall time and of the thread's own
+ * CPU time for each receive, medians over the threads. With more threads than CPUs only the second means something. So
+ * scripts/bench can give several such processes short turns.
  *
  * Each thread has sockets of its own, and the data is in them before the clock starts: no round waits for anything or
  * anybody. WARMUP receives are made on each CPU beforehand, so that per-CPU memory which a preload fills in turn has
- * been touched, or, with 0, has not.
- *
- * Prints a line a round, the median over the threads: nanoseconds of wall time and of the thread's own CPU time for
- * each receive. With more threads than CPUs only the second means something. */
+ * been touched, or, with 0, has not. */
 #include <err.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -23,13 +24,13 @@
 
 #define THREADS_MAX 64
 #define UDP_BATCH   200 /* a datagram of one byte takes 768 of the 208 KiB that a receive buffer has by default */
-#define TCP_BATCH   8192
+#define TCP_BATCH   4096
+#define PATIENCE    60 /* s: a datagram that got lost would be waited for for ever */
 
 struct worker {
     const struct scenario *scenario;
     pthread_t thread;
     int sender, receiver;
-    long rounds;
     double wall, cpu; /* ns a receive, in the last round */
 };
 
@@ -151,11 +152,11 @@ static void receive_nothing(const struct worker *worker, int count)
 
 static const struct scenario scenarios[] = {
     {"tcp", TCP_BATCH, 1, open_tcp, fill_tcp, receive},
-    {"udp6", UDP_BATCH, 40, open_udp, fill_udp, receive_from},
-    {"eagain", 16384, 1, open_tcp, fill_nothing, receive_nothing},
+    {"udp6", UDP_BATCH, 20, open_udp, fill_udp, receive_from},
+    {"eagain", 8192, 1, open_tcp, fill_nothing, receive_nothing},
     /* Under null_recv.so only: nobody fills these. */
-    {"null", 65536, 1, open_tcp, fill_nothing, receive},
-    {"null6", 65536, 1, open_udp, fill_nothing, receive_from},
+    {"null", 32768, 1, open_tcp, fill_nothing, receive},
+    {"null6", 32768, 1, open_udp, fill_nothing, receive_from},
 };
 
 /* ---- the measurement ---- */
@@ -187,7 +188,7 @@ static void measure_round(struct worker *worker)
 static void *work(void *argument)
 {
     struct worker *worker = argument;
-    for (long round = 0; round < worker->rounds; round++) {
+    for (;;) {
         pthread_barrier_wait(&barrier);
         measure_round(worker);
         pthread_barrier_wait(&barrier);
@@ -239,27 +240,28 @@ static const struct scenario *find_scenario(const char *name)
 
 int main(int count, char **arguments)
 {
-    if (count != 5)
-        errx(2, "usage: receive_bench tcp|udp6|eagain|null|null6 THREADS ROUNDS WARMUP");
+    if (count != 4)
+        errx(2, "usage: receive_bench tcp|udp6|eagain|null|null6 THREADS WARMUP");
     const struct scenario *scenario = find_scenario(arguments[1]);
-    long threads = strtol(arguments[2], NULL, 10), rounds = strtol(arguments[3], NULL, 10);
-    if (threads < 1 || threads > THREADS_MAX || rounds < 1)
-        errx(2, "give 1 to %d threads, and a round at least", THREADS_MAX);
-    alarm(300); /* a datagram that got lost would be waited for for ever */
+    long threads = strtol(arguments[2], NULL, 10);
+    if (threads < 1 || threads > THREADS_MAX)
+        errx(2, "give 1 to %d threads", THREADS_MAX);
 
     struct worker workers[THREADS_MAX];
     for (long i = 0; i < threads; i++) {
-        workers[i] = (struct worker){.scenario = scenario, .rounds = rounds};
+        workers[i] = (struct worker){.scenario = scenario};
         scenario->open(&workers[i]);
     }
-    warm_up(&workers[0], strtol(arguments[4], NULL, 10));
+    alarm(PATIENCE);
+    warm_up(&workers[0], strtol(arguments[3], NULL, 10));
     pthread_barrier_init(&barrier, NULL, (unsigned)threads + 1);
     for (long i = 0; i < threads; i++)
         if (pthread_create(&workers[i].thread, NULL, work, &workers[i]) != 0)
             errx(1, "cannot make a thread");
 
-    puts("wall_ns cpu_ns");
-    for (long round = 0; round < rounds; round++) {
+    char line[16];
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        alarm(PATIENCE);
         pthread_barrier_wait(&barrier);
         pthread_barrier_wait(&barrier);
         double wall[THREADS_MAX], cpu[THREADS_MAX];
@@ -268,8 +270,8 @@ int main(int count, char **arguments)
             cpu[i] = workers[i].cpu;
         }
         printf("%.2f %.2f\n", median(wall, (size_t)threads), median(cpu, (size_t)threads));
+        fflush(stdout);
+        alarm(0);
     }
-    for (long i = 0; i < threads; i++)
-        pthread_join(workers[i].thread, NULL);
     return 0;
 }

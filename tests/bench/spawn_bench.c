@@ -1,10 +1,10 @@
 /* How long a program takes from its start to its end:
  *
- *      spawn_bench COUNT PROGRAM [NAME=VALUE...]
+ *      spawn_bench PROGRAM [[-]NAME=VALUE...]
  *
- * runs PROGRAM COUNT times, with these variables added to the environment, and prints the nanoseconds of each run from
- * posix_spawn to waitpid, one a line. A program that makes a trace makes a new one each time: the file that
- * RECVSHIM_TRACE names is removed between two runs if it is given as -RECVSHIM_TRACE=..., with a dash. */
+ * runs PROGRAM once for each line on stdin, with these variables added to the environment, and answers with the
+ * nanoseconds from posix_spawn to waitpid. The file that a variable with a dash names is removed after each run, so
+ * that the next one makes it anew. */
 #include <err.h>
 #include <errno.h>
 #include <spawn.h>
@@ -40,9 +40,8 @@ static long long run(char *program, char **environment)
 
 int main(int count, char **arguments)
 {
-    long runs = count < 3 ? 0 : strtol(arguments[1], NULL, 10);
-    if (runs <= 0)
-        errx(2, "usage: spawn_bench COUNT PROGRAM [[-]NAME=VALUE...]");
+    if (count < 2)
+        errx(2, "usage: spawn_bench PROGRAM [[-]NAME=VALUE...]");
 
     size_t inherited = 0;
     while (environ[inherited] != NULL)
@@ -53,7 +52,7 @@ int main(int count, char **arguments)
     memcpy(environment, environ, inherited * sizeof *environment);
 
     const char *remove_after = NULL;
-    for (int i = 3; i < count; i++) {
+    for (int i = 2; i < count; i++) {
         char *variable = arguments[i];
         if (*variable == '-') {
             char *value = strchr(++variable, '=');
@@ -64,8 +63,10 @@ int main(int count, char **arguments)
         environment[inherited++] = variable;
     }
 
-    for (long i = 0; i < runs; i++) {
-        printf("%lld\n", run(arguments[2], environment));
+    char line[16];
+    while (fgets(line, sizeof line, stdin) != NULL) {
+        printf("%lld\n", run(arguments[1], environment));
+        fflush(stdout);
         if (remove_after != NULL && unlink(remove_after) != 0)
             err(1, "%s", remove_after);
     }
