@@ -93,6 +93,8 @@ static bool hung_up(int fd)
 
 static enum recvshim_event event_of(const struct call *call, const struct outcome *outcome)
 {
+    if (outcome->result > 0)
+        return RECVSHIM_EVENT_RECEIVE; /* as nearly always: not worth the calls */
     int type = 0;
     if (classify_needs_type(call, outcome->result, outcome->error))
         type = connection_type(call->fd);
@@ -106,8 +108,8 @@ static uint64_t identify(int fd)
     return id != 0 ? id : connection_identify(fd, recorder_new_connection());
 }
 
-/* May change errno. */
-static void record(const struct call *call, const struct outcome *outcome)
+/* May change errno. Out of line: what it needs on the stack is no matter of the calls that are not recorded. */
+__attribute__((noinline)) static void record(const struct call *call, const struct outcome *outcome)
 {
     enum recvshim_event event = event_of(call, outcome);
     if (!recorder_wants(event))
