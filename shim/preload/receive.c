@@ -129,6 +129,17 @@ __attribute__((noinline)) static void record(const struct call *call, const stru
         .call = (uint8_t)call->which,
         .retries = outcome->retries,
         .result_flags = outcome->normalised ? RECVSHIM_RESULT_NORMALISED : 0,
+        /* These too by name: where one is left out GCC clears the whole record first, and with `rep stos`. */
+        .duration = 0,
+        .pid = 0,
+        .tid = 0,
+        .family = 0,
+        .port = 0,
+        .scope = 0,
+        .address = {0},
+        .local_port = 0,
+        .injected = 0,
+        .reserved = {0},
     };
     if (receive_settings.duration && outcome->entry != 0) {
         record.duration = record.time - outcome->entry;
