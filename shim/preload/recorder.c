@@ -147,6 +147,7 @@ void recorder_store(struct recvshim_record *record)
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&slot->tail, claim, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
+#pragma GCC unroll 14 /* GCC takes each atomic for a call, and would keep the loop */
     for (size_t i = 0; i < RECVSHIM_PAYLOAD_WORDS; i++) {
         uint64_t payload;
         memcpy(&payload, (const char *)record + i * sizeof payload, sizeof payload);
