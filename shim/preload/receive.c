@@ -149,6 +149,21 @@ __attribute__((noinline)) static void record(const struct call *call, const stru
     recorder_store(&record);
 }
 
+/* Whether SO_RCVTIMEO has to be kept as a deadline, should the call be interrupted. */
+static bool has_deadline(const struct call *call)
+{
+    return receive_settings.eintr != EINTR_NEVER && (call->flags & MSG_DONTWAIT) == 0 &&
+           connection_may_time_out(call->fd);
+}
+
+/* The call failed with EINTR. Out of line, as it is rare. */
+__attribute__((cold, noinline)) static void absorb(const struct call *call, struct outcome *outcome)
+{
+    struct retried retried = retry(call, has_deadline(call), outcome->entry, outcome->room);
+    outcome->result = retried.result;
+    outcome->retries = retried.retries;
+}
+
 ssize_t receive(const struct call *call)
 {
     const struct settings *settings = &receive_settings;
@@ -159,21 +174,15 @@ ssize_t receive(const struct call *call)
     int *const error = &errno;
     const int entry_error = *error;
     struct outcome outcome = {0};
-    bool may_time_out = false;
-    if (settings->eintr != EINTR_NEVER && (call->flags & MSG_DONTWAIT) == 0)
-        may_time_out = connection_may_time_out(call->fd);
-    if (may_time_out || (settings->duration && recorder_tracing()))
+    if (has_deadline(call) || (settings->duration && recorder_tracing()))
         outcome.entry = clock_now();
     if (call->address != NULL && call->address_length != NULL)
         outcome.room = *call->address_length;
 
     outcome.result = next_receive(call, 0, call->flags);
     if (__builtin_expect(outcome.result < 0, 0)) {
-        if (*error == EINTR && settings->eintr != EINTR_NEVER) {
-            struct retried retried = retry(call, may_time_out, outcome.entry, outcome.room);
-            outcome.result = retried.result;
-            outcome.retries = retried.retries;
-        }
+        if (*error == EINTR && settings->eintr != EINTR_NEVER)
+            absorb(call, &outcome);
         outcome.error = *error;
     }
 
