@@ -63,8 +63,12 @@ static void describe_peer(const struct call *call, const struct outcome *outcome
         record->port = ntohs(address.sin_port);
         memcpy(record->address, &address.sin_addr, sizeof address.sin_addr);
     } else if (family == AF_INET6 && size >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
-        struct sockaddr_in6 address = {0}; /* 24 bytes, as of RFC 2133, have no scope id */
-        memcpy(&address, bytes, size < sizeof address ? size : sizeof address);
+        struct sockaddr_in6 address = {0};
+        /* Two fixed sizes, not a call of memcpy. The shorter one is RFC 2133's, without a scope id. */
+        if (size >= sizeof address)
+            memcpy(&address, bytes, sizeof address);
+        else
+            memcpy(&address, bytes, offsetof(struct sockaddr_in6, sin6_scope_id));
         record->port = ntohs(address.sin6_port);
         record->scope = address.sin6_scope_id;
         memcpy(record->address, &address.sin6_addr, sizeof address.sin6_addr);
