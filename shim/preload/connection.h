@@ -4,11 +4,28 @@
 #ifndef CONNECTION_H
 #define CONNECTION_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 /* Descriptors from this one on are never known. */
 #define CONNECTION_DESCRIPTORS 65536
+
+/* One word a descriptor: id << 8 | type << 4 | bits, of which connection.c has the rest. All zero is an unknown
+ * descriptor. Here for the two questions of every receive; only connection.c changes it.
+ *
+ * Relaxed throughout: a word stands for itself, and no other memory is reached through it. A thread that uses a
+ * descriptor got its number from the thread that made it, in some way of the program's own, and that way orders the
+ * note before the use. 512 KiB, of which a page is touched for each 512 descriptors in use. */
+extern _Atomic uint64_t connection_words[CONNECTION_DESCRIPTORS];
+#define CONNECTION_NO_TIMEOUT UINT64_C(1) /* SO_RCVTIMEO was never set */
+#define CONNECTION_ID_SHIFT   8
+
+static inline uint64_t connection_word(int fd)
+{
+    bool tracked = fd >= 0 && fd < CONNECTION_DESCRIPTORS;
+    return tracked ? atomic_load_explicit(&connection_words[fd], memory_order_relaxed) : 0;
+}
 
 /* A socket has just been made: of a type as SOCK_STREAM, without SO_RCVTIMEO, with a connection id (0: none yet). */
 void connection_made(int fd, int type, uint64_t id);
@@ -30,10 +47,16 @@ void connection_timeout_changed(int fd);
 
 /* Whether a receive may return EAGAIN for SO_RCVTIMEO: false only where the socket is known to have none. A time-out that
  * another process set on a socket of ours that it shares goes unseen. */
-bool connection_may_time_out(int fd);
+static inline bool connection_may_time_out(int fd)
+{
+    return (connection_word(fd) & CONNECTION_NO_TIMEOUT) == 0;
+}
 
 /* The connection's id; 0 for one that has none yet. */
-uint64_t connection_id(int fd);
+static inline uint64_t connection_id(int fd)
+{
+    return connection_word(fd) >> CONNECTION_ID_SHIFT;
+}
 
 /* Give an id to one that has none. Returns the id it has then: another thread may have been first. */
 uint64_t connection_identify(int fd, uint64_t id);

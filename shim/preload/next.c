@@ -57,18 +57,8 @@ size_t next_tid_offset(void)
     return field[0] == 32 && field[1] == 1 && field[2] < 16384 ? field[2] : 0;
 }
 
-ssize_t next_receive(const struct call *call, size_t offset, int flags)
+ssize_t next_receive_from_kernel(const struct call *call, size_t offset, int flags)
 {
-    char *buffer = (char *)call->buffer + offset;
-    size_t length = call->length - offset;
-    if (call->which == RECVSHIM_CALL_RECV) {
-        next_recv_function *next = next_recv();
-        if (__builtin_expect(next != NULL, 1))
-            return next(call->fd, buffer, length, flags);
-    } else {
-        next_recvfrom_function *next = next_recvfrom();
-        if (__builtin_expect(next != NULL, 1))
-            return next(call->fd, buffer, length, flags, call->address, call->address_length);
-    }
-    return syscall(SYS_recvfrom, call->fd, buffer, length, flags, call->address, call->address_length);
+    return syscall(SYS_recvfrom, call->fd, (char *)call->buffer + offset, call->length - offset, flags, call->address,
+                   call->address_length);
 }

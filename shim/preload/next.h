@@ -39,7 +39,7 @@ extern _Atomic(void *) next_symbols[NEXT_COUNT];
 
 /* Look the definition up. NULL in one case only: this thread is inside dlsym already, because something that dlsym
  * itself needs (a malloc of the program's) made the call. The caller then enters the kernel directly. */
-void *next_look_up(enum next_index index);
+__attribute__((cold, noinline)) void *next_look_up(enum next_index index);
 
 /* Look all eager ones up. */
 void next_start(void);
@@ -63,8 +63,25 @@ NEXT_LAZY_TABLE(NEXT_GETTER)
  */
 size_t next_tid_offset(void);
 
+/* The same as next_receive(), where there is no next definition yet. */
+__attribute__((cold)) ssize_t next_receive_from_kernel(const struct call *call, size_t offset, int flags);
+
 /* Make the receive `call`, into its buffer from `offset` on, with these flags. A cancellation point, as the call is.
  * Returns and sets errno as recvfrom does. */
-ssize_t next_receive(const struct call *call, size_t offset, int flags);
+static inline ssize_t next_receive(const struct call *call, size_t offset, int flags)
+{
+    char *buffer = (char *)call->buffer + offset;
+    size_t length = call->length - offset;
+    if (call->which == RECVSHIM_CALL_RECV) {
+        next_recv_function *next = next_recv();
+        if (__builtin_expect(next != NULL, 1))
+            return next(call->fd, buffer, length, flags);
+    } else {
+        next_recvfrom_function *next = next_recvfrom();
+        if (__builtin_expect(next != NULL, 1))
+            return next(call->fd, buffer, length, flags, call->address, call->address_length);
+    }
+    return next_receive_from_kernel(call, offset, flags);
+}
 
 #endif

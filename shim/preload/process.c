@@ -60,7 +60,7 @@ void process_start(void)
 
 /* The first look in a process. Two may race for it, a handler with the thread it interrupted or two threads: one wins.
  */
-static struct process_self renew(void)
+__attribute__((cold, noinline)) static struct process_self renew(void)
 {
     struct process_self self = {.pid = (uint32_t)syscall(SYS_getpid), .tid = (uint32_t)syscall(SYS_gettid)};
     /* After a raw clone libc still has the parent's tid, and keeps it: then every look costs a system call. */

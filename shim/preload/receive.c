@@ -63,8 +63,12 @@ static void describe_peer(const struct call *call, const struct outcome *outcome
         record->port = ntohs(address.sin_port);
         memcpy(record->address, &address.sin_addr, sizeof address.sin_addr);
     } else if (family == AF_INET6 && size >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
-        struct sockaddr_in6 address = {0}; /* 24 bytes, as of RFC 2133, have no scope id */
-        memcpy(&address, bytes, size < sizeof address ? size : sizeof address);
+        struct sockaddr_in6 address = {0};
+        /* Two fixed sizes, not a call of memcpy. The shorter one is RFC 2133's, without a scope id. */
+        if (size >= sizeof address)
+            memcpy(&address, bytes, sizeof address);
+        else
+            memcpy(&address, bytes, offsetof(struct sockaddr_in6, sin6_scope_id));
         record->port = ntohs(address.sin6_port);
         record->scope = address.sin6_scope_id;
         memcpy(record->address, &address.sin6_addr, sizeof address.sin6_addr);
@@ -93,6 +97,8 @@ static bool hung_up(int fd)
 
 static enum recvshim_event event_of(const struct call *call, const struct outcome *outcome)
 {
+    if (outcome->result > 0)
+        return RECVSHIM_EVENT_RECEIVE; /* as nearly always: not worth the calls */
     int type = 0;
     if (classify_needs_type(call, outcome->result, outcome->error))
         type = connection_type(call->fd);
@@ -106,8 +112,8 @@ static uint64_t identify(int fd)
     return id != 0 ? id : connection_identify(fd, recorder_new_connection());
 }
 
-/* May change errno. */
-static void record(const struct call *call, const struct outcome *outcome)
+/* May change errno. Out of line: what it needs on the stack is no matter of the calls that are not recorded. */
+__attribute__((noinline)) static void record(const struct call *call, const struct outcome *outcome)
 {
     enum recvshim_event event = event_of(call, outcome);
     if (!recorder_wants(event))
@@ -127,6 +133,17 @@ static void record(const struct call *call, const struct outcome *outcome)
         .call = (uint8_t)call->which,
         .retries = outcome->retries,
         .result_flags = outcome->normalised ? RECVSHIM_RESULT_NORMALISED : 0,
+        /* These too by name: where one is left out GCC clears the whole record first, and with `rep stos`. */
+        .duration = 0,
+        .pid = 0,
+        .tid = 0,
+        .family = 0,
+        .port = 0,
+        .scope = 0,
+        .address = {0},
+        .local_port = 0,
+        .injected = 0,
+        .reserved = {0},
     };
     if (receive_settings.duration && outcome->entry != 0) {
         record.duration = record.time - outcome->entry;
@@ -134,6 +151,21 @@ static void record(const struct call *call, const struct outcome *outcome)
     }
     describe_peer(call, outcome, &record);
     recorder_store(&record);
+}
+
+/* Whether SO_RCVTIMEO has to be kept as a deadline, should the call be interrupted. */
+static bool has_deadline(const struct call *call)
+{
+    return receive_settings.eintr != EINTR_NEVER && (call->flags & MSG_DONTWAIT) == 0 &&
+           connection_may_time_out(call->fd);
+}
+
+/* The call failed with EINTR. Out of line, as it is rare. */
+__attribute__((cold, noinline)) static void absorb(const struct call *call, struct outcome *outcome)
+{
+    struct retried retried = retry(call, has_deadline(call), outcome->entry, outcome->room);
+    outcome->result = retried.result;
+    outcome->retries = retried.retries;
 }
 
 ssize_t receive(const struct call *call)
@@ -146,21 +178,15 @@ ssize_t receive(const struct call *call)
     int *const error = &errno;
     const int entry_error = *error;
     struct outcome outcome = {0};
-    bool may_time_out = false;
-    if (settings->eintr != EINTR_NEVER && (call->flags & MSG_DONTWAIT) == 0)
-        may_time_out = connection_may_time_out(call->fd);
-    if (may_time_out || (settings->duration && recorder_tracing()))
+    if (has_deadline(call) || (settings->duration && recorder_tracing()))
         outcome.entry = clock_now();
     if (call->address != NULL && call->address_length != NULL)
         outcome.room = *call->address_length;
 
     outcome.result = next_receive(call, 0, call->flags);
     if (__builtin_expect(outcome.result < 0, 0)) {
-        if (*error == EINTR && settings->eintr != EINTR_NEVER) {
-            struct retried retried = retry(call, may_time_out, outcome.entry, outcome.room);
-            outcome.result = retried.result;
-            outcome.retries = retried.retries;
-        }
+        if (*error == EINTR && settings->eintr != EINTR_NEVER)
+            absorb(call, &outcome);
         outcome.error = *error;
     }
 

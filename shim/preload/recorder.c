@@ -23,7 +23,7 @@ static void count(_Atomic uint64_t *counter)
 }
 
 /* In the process table, not in the ring, where it would be overwritten. */
-static void say_hello(const struct process_self *self)
+__attribute__((cold, noinline)) static void say_hello(const struct process_self *self)
 {
     uint64_t index = atomic_fetch_add_explicit(&trace.counters->processes, 1, memory_order_relaxed);
     if (index >= trace.header.processes)
@@ -94,6 +94,19 @@ uint32_t recorder_name(const char *path, size_t length)
     return 0;
 }
 
+static struct recvshim_slot *slot_at(uint32_t shard, uint64_t position)
+{
+    return &trace.slots[((uint64_t)shard << slots_log2) + (position & (trace.header.slots - 1))];
+}
+
+/* A ring is larger than the caches, so each slot has left them by the time it is used again, and the claim, being
+ * atomic, would wait for memory. Fetched one record ahead, it comes while the program works. */
+static void fetch_ahead(const struct recvshim_slot *slot)
+{
+    __builtin_prefetch(&slot->state, 1);
+    __builtin_prefetch(&slot->tail, 1);
+}
+
 void recorder_store(struct recvshim_record *record)
 {
     struct process_self self = process_self();
@@ -117,7 +130,7 @@ void recorder_store(struct recvshim_record *record)
 
     /* 2. Its slot must be free. Busy: its owner was interrupted, possibly by the very handler that we run in, and may
      * never be waited for. A lap not older than ours: we were, for a whole lap of the ring. */
-    struct recvshim_slot *slot = &trace.slots[((uint64_t)shard << slots_log2) + (position & (trace.header.slots - 1))];
+    struct recvshim_slot *slot = slot_at(shard, position);
     uint64_t word = atomic_load_explicit(&slot->state, memory_order_relaxed);
     uint64_t claim = recvshim_state_word(lap, self.tid, RECVSHIM_STATE_BUSY);
     /* 3. Claim it. Acquire: the last owner's payload comes before ours in the order of each word. */
@@ -131,13 +144,16 @@ void recorder_store(struct recvshim_record *record)
     /* 4. Fill it. The first fence: who sees any of our payload (and then loads the state again, after an acquire fence)
      * sees that the slot was claimed. The second: a copy from front to back that has any of our payload has our tail,
      * which then does not agree with the state it copied first. */
-    uint64_t words[RECVSHIM_PAYLOAD_WORDS];
-    memcpy(words, record, sizeof words);
     atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&slot->tail, claim, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
-    for (size_t i = 0; i < RECVSHIM_PAYLOAD_WORDS; i++)
-        atomic_store_explicit(&slot->payload[i], words[i], memory_order_relaxed);
+#pragma GCC unroll 14 /* GCC takes each atomic for a call, and would keep the loop */
+    for (size_t i = 0; i < RECVSHIM_PAYLOAD_WORDS; i++) {
+        uint64_t payload;
+        memcpy(&payload, (const char *)record + i * sizeof payload, sizeof payload);
+        atomic_store_explicit(&slot->payload[i], payload, memory_order_relaxed);
+    }
     /* Release: whoever sees `done` sees the whole record. */
     atomic_store_explicit(&slot->state, recvshim_state_word(lap, self.tid, RECVSHIM_STATE_DONE), memory_order_release);
+    fetch_ahead(slot_at(shard, position + 1));
 }
