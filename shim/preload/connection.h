@@ -45,8 +45,8 @@ void connection_duplicated(int fd, int copy);
 /* The program has set SO_RCVTIMEO, or cleared it: a socket accepted later may still have been made before that. */
 void connection_timeout_changed(int fd);
 
-/* Whether a receive may return EAGAIN for SO_RCVTIMEO: false only where the socket is known to have none. A time-out that
- * another process set on a socket of ours that it shares goes unseen. */
+/* Whether a receive may return EAGAIN for SO_RCVTIMEO: false only where the socket is known to have none. A time-out
+ * that another process set on a socket of ours that it shares goes unseen. */
 static inline bool connection_may_time_out(int fd)
 {
     return (connection_word(fd) & CONNECTION_NO_TIMEOUT) == 0;

@@ -36,14 +36,21 @@ static socklen_t address_size(const struct call *call, const struct outcome *out
     return *call->address_length < outcome->room ? *call->address_length : outcome->room;
 }
 
-/* The program's buffer may be unaligned and is not ours: work on a copy, write back what changed. */
+/* The program's buffer may be unaligned and is not ours: look at copies, write back what changed. */
 static bool normalise(const struct call *call, const struct outcome *outcome)
 {
-    struct sockaddr_in6 address;
-    if (address_size(call, outcome) < sizeof address)
+    if (address_size(call, outcome) < sizeof(struct sockaddr_in6))
         return false;
+    sa_family_t family;
+    uint32_t scope_id;
+    memcpy(&family, call->address, sizeof family);
+    memcpy(&scope_id, (const char *)call->address + offsetof(struct sockaddr_in6, sin6_scope_id), sizeof scope_id);
+    if (family != AF_INET6 || !scope_may_change(receive_settings.scope, scope_id))
+        return false;
+
+    struct sockaddr_in6 address;
     memcpy(&address, call->address, sizeof address);
-    if (address.sin6_family != AF_INET6 || !scope_normalise(receive_settings.scope, &address))
+    if (!scope_normalise(receive_settings.scope, &address))
         return false;
     memcpy(call->address, &address, sizeof address);
     return true;
