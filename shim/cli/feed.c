@@ -107,7 +107,7 @@ static void do_cycle(void *context)
 
     if (feed->waiting.count == 0)
         return;
-    size_t held = feed->waiting.count, end = feed->waiting.count;
+    size_t end = feed->waiting.count, held = end;
     /* What waits in the ring may be overrun there: with half a shard of it, order matters less than loss. */
     bool urgent = feed->waiting.count > feed->trace->header.slots / 2;
     if (cycle->live && !urgent && feed->trace->header.clock == CLOCK_MONOTONIC) {

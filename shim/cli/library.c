@@ -11,7 +11,10 @@ bool library_find(char path[PATH_MAX])
     const char *given = secure_getenv("RECVSHIM_LIBRARY");
     if (given != NULL) {
         snprintf(path, PATH_MAX, "%s", given);
-        return realpath(given, candidate) != NULL && access(strcpy(path, candidate), R_OK) == 0;
+        if (realpath(given, candidate) == NULL)
+            return false;
+        memcpy(path, candidate, sizeof candidate);
+        return access(path, R_OK) == 0;
     }
 
     ssize_t length = readlink("/proc/self/exe", candidate, sizeof candidate - 1);
@@ -19,10 +22,10 @@ bool library_find(char path[PATH_MAX])
     char *slash = strrchr(candidate, '/');
     static const char beside[] = "/../preload/librecvshim.so";
     if (slash != NULL && (size_t)(slash - candidate) + sizeof beside <= sizeof candidate) {
-        strcpy(slash, beside);
+        memcpy(slash, beside, sizeof beside);
         if (realpath(candidate, path) != NULL && access(path, R_OK) == 0)
             return true;
     }
-    strcpy(path, RECVSHIM_INSTALLED_LIBRARY);
+    memcpy(path, RECVSHIM_INSTALLED_LIBRARY, sizeof RECVSHIM_INSTALLED_LIBRARY);
     return access(path, R_OK) == 0;
 }

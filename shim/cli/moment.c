@@ -84,7 +84,7 @@ static bool finish(const char *text, struct tm *fields, uint64_t nanoseconds, ui
         skip(&text, ':');
         if (!read_two(&text, 59, &minutes) || *text != '\0')
             return false;
-        seconds = timegm(fields) - sign * (hours * 3600 + minutes * 60);
+        seconds = timegm(fields) - (time_t)sign * (hours * 60 + minutes) * 60;
     }
     if (seconds < 0 || (uint64_t)seconds > UINT64_MAX / SECOND - 1)
         return false;

@@ -74,8 +74,8 @@ static void take_setting(struct argp_state *state, const char *option, const cha
     struct arguments *arguments = state->input;
     char setting[32];
     size_t length = 0;
-    for (; option[length] != '\0' && length < sizeof setting - 1; length++)
-        setting[length] = option[length] == '-' ? '_' : (char)toupper((unsigned char)option[length]);
+    for (; length < sizeof setting - 1 && option[length] != '\0'; length++)
+        setting[length] = (char)(option[length] == '-' ? '_' : toupper((unsigned char)option[length]));
     setting[length] = '\0';
     const char *accepted = settings_parse(&arguments->settings, setting, value);
     if (accepted != NULL)

@@ -159,14 +159,12 @@ static int judge(const struct feed *feed, const char *name, const char *output)
         message("%s: was truncated while it was read", name);
     else if (feed->out_of_memory)
         message("%s: not enough memory to read it", name);
-    else if (feed->output.error == EPIPE)
-        return STATUS_DONE; /* whoever read has seen enough, as head does */
-    else if (feed->output.error != 0)
+    else if (feed->output.error != 0 && feed->output.error != EPIPE)
         message("%s: cannot be written: %s", output, strerror(feed->output.error));
     else if (feed->reader.damaged)
         message("%s: is damaged: its cursors make no sense; what could be read was printed", name);
     else
-        return STATUS_DONE;
+        return STATUS_DONE; /* also with EPIPE: whoever read has seen enough, as head does */
     return STATUS_FAILED;
 }
 

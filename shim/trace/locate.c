@@ -30,6 +30,7 @@ static bool parse_mapping(char *line, struct mapping *mapping)
     unsigned int major_number, minor_number;
     int path = 0;
     line[strcspn(line, "\n")] = '\0';
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote these numbers. */
     if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n", &mapping->start, &mapping->end,
                mapping->permissions, &mapping->offset, &major_number, &minor_number, &mapping->inode, &path) < 7 ||
         path == 0)
@@ -82,10 +83,12 @@ static bool read_setting(pid_t pid, char *path, size_t size)
     char *entry = NULL;
     size_t room = 0;
     bool found = false;
-    while (!found && getdelim(&entry, &room, '\0', file) > 0) {
-        found = strncmp(entry, name, sizeof name - 1) == 0 && strlen(entry + sizeof name - 1) < size;
+    ssize_t length;
+    while (!found && (length = getdelim(&entry, &room, '\0', file)) > 0) {
+        size_t value_size = (size_t)length + 1 - (sizeof name - 1); /* with its terminator, which the last may lack */
+        found = strncmp(entry, name, sizeof name - 1) == 0 && value_size <= size;
         if (found)
-            strcpy(path, entry + sizeof name - 1);
+            memcpy(path, entry + sizeof name - 1, value_size);
     }
     free(entry);
     fclose(file);

@@ -81,11 +81,13 @@ static _Atomic bool stop_writing;
 
 static void *write_records(void *context)
 {
+    uint32_t shard = 0;
     for (uint64_t last = now(); !stop_writing;) {
         uint64_t time = now();
         if (time - last < 1000)
             continue; /* a million a second: the feed can hold them all back */
-        store(context, 0, time, 1);
+        store(context, shard, time, 1);
+        shard ^= 1U;
         last = time;
     }
     return NULL;
@@ -113,7 +115,7 @@ Test(feed, keeps_the_order_while_it_is_written, .timeout = 30)
     feed_init(&feed, &trace, READER_NOW, STDOUT_FILENO, &format);
     pthread_create(&writer, NULL, write_records, &trace);
     while (feed.printer.events < 50000) {
-        usleep(5000); /* so that there is something to collect for a while */
+        usleep(5000); /* so that the second shard is looked at a while after the first */
         cr_assert(feed_cycle(&feed, true));
     }
     stop_writing = true;

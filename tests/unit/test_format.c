@@ -39,6 +39,7 @@ static const char *print(const struct format *format, const struct recvshim_reco
     struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
     fixture_process(&trace, 42, 0, "curl");
     fixture_process(&trace, 43, 0, "a\"b\n\x1b\xff\xc3\xa9");
+    fixture_process(&trace, 44, 0, "a,b");
     trace.names[0] = (struct recvshim_name){.state = 2, .length = 5, .text = "\0a,\"\xff"};
     cr_assert(process_list_update(&processes, &trace));
     output_init(&output, memfd_create("output", MFD_CLOEXEC));
@@ -207,6 +208,10 @@ Test(format, csv_quotes_where_it_must)
     const char *line = strchr(text, '\n') + 1;
     cr_assert_str_eq(line, "2001-09-09T01:46:41.623456789Z,42,42,curl,receive,recvfrom,5,7,16384,1448,1448,"
                            "MSG_PEEK|MSG_DONTWAIT,,0,,unix,\"@a,\"\"\xef\xbf\xbd\",,0,,,false,false\n");
+    record = base_record();
+    record.pid = 44;
+    cr_assert_not_null(strstr(print(&format_csv, &record, false), "Z,44,42,\"a,b\",receive,"));
+    text = print(&format_csv, &record, false);
     size_t columns = 1;
     for (const char *at = text; *at != '\n'; at++)
         columns += *at == ',';
