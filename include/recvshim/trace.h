@@ -107,6 +107,7 @@ struct recvshim_counters {
     alignas(128) _Atomic uint64_t connections; /* connection ids given out: the ids run from 1 to this */
     _Atomic uint64_t processes;                /* processes that said hello; those beyond the table have no entry */
     _Atomic uint64_t nameless;                 /* unix paths for which there was no room */
+    _Atomic uint64_t foreign; /* processes of another pid namespace than the header's: their tids mean nothing there */
 };
 
 struct recvshim_cursor {

@@ -4,6 +4,8 @@
 #include "guard.h"
 #include "process.h"
 
+#include "trace/identity.h"
+
 #include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
@@ -46,6 +48,8 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
         guard_start(trace.base, (size_t)trace.layout.size);
     slots_log2 = (unsigned)__builtin_ctzll(trace.header.slots);
     prctl(PR_GET_NAME, comm);
+    if (identity_pid_namespace() != trace.header.pid_namespace)
+        count(&trace.counters->foreign);
     struct process_self self = process_self();
     say_hello(&self);
     atomic_store_explicit(&recorder_control, trace.control, memory_order_release);

@@ -13,7 +13,8 @@ bool repair_possible(const struct trace *trace)
     identity_boot(boot_id);
     return memcmp(boot_id, unknown, sizeof boot_id) != 0 &&
            memcmp(boot_id, trace->header.boot_id, sizeof boot_id) == 0 && trace->header.pid_namespace != 0 &&
-           trace->header.pid_namespace == identity_pid_namespace();
+           trace->header.pid_namespace == identity_pid_namespace() &&
+           atomic_load_explicit(&trace->counters->foreign, memory_order_relaxed) == 0;
 }
 
 bool repair_slot(struct recvshim_slot *slot)

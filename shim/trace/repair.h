@@ -6,7 +6,7 @@
 #include "read.h"
 
 /* Whether the thread ids in a trace mean to this process what they meant to its writers: the same boot, and the same
- * pid namespace, both known. */
+ * pid namespace, both known, and no writer came from another one. */
 bool repair_possible(const struct trace *trace);
 
 /* Mark the slot abandoned if it is busy and its owner no longer exists. The trace must have been mapped by TRACE_REPAIR

@@ -53,6 +53,20 @@ static void check_file(const char *bytes, size_t count, const char *reason)
     cr_expect_arr_eq(now, bytes, count);
 }
 
+/* What `recvshim run` gives its program leads nowhere once it has ended: no mistake of a user's, so not a word. */
+Test(trouble, memory_of_a_run_that_has_ended)
+{
+    pid_t ended = fork();
+    if (ended == 0)
+        _exit(0);
+    waitpid(ended, NULL, 0);
+    char variable[64];
+    snprintf(variable, sizeof variable, "RECVSHIM_TRACE=/proc/%d/fd/5", (int)ended);
+    struct finished job = RUN(.argv = {"calls"}, .env = {variable});
+    cr_expect(exited_with(&job, 3));
+    cr_expect_str_eq(job.err, "");
+}
+
 Test(trouble, missing_directory)
 {
     check_path(path_of("missing/trace"), "No such file or directory");

@@ -57,6 +57,9 @@ Test(repair, keeps_off_what_it_cannot_judge)
 {
     struct trace trace = own_trace();
     cr_assert(repair_possible(&trace));
+    atomic_store(&trace.counters->foreign, 1);
+    cr_assert_not(repair_possible(&trace), "a writer of another pid namespace");
+    atomic_store(&trace.counters->foreign, 0);
     trace.header.pid_namespace++;
     cr_assert_not(repair_possible(&trace));
     trace.header.pid_namespace = 0;
