@@ -47,8 +47,7 @@ Test(survival, killed_at_random_moments)
         cr_assert_geq(ring.count + ring.unfinished, ring.positions - 1, "a position at most without a claim");
         for (long long n = 0; n < ring.count; n++)
             cr_assert_eq(ring.records[n].result, 1);
-        free(ring.records);
-        free(ring.processes);
+        free_ring(&ring);
         unlink(trace_path());
     }
 }
