@@ -22,7 +22,9 @@ static int bound_to(struct sockaddr_in6 *address)
 {
     int fd = socket(AF_INET6, SOCK_DGRAM, 0);
     socklen_t length = sizeof *address;
-    must(bind(fd, (struct sockaddr *)address, length) == 0, "bind");
+    /* The kernel makes a new address ready in its own time. */
+    while (bind(fd, (struct sockaddr *)address, length) != 0)
+        must(errno == EADDRNOTAVAIL, "bind");
     must(getsockname(fd, (struct sockaddr *)address, &length) == 0, "getsockname");
     return fd;
 }
