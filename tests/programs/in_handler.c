@@ -1,17 +1,20 @@
 /* The main thread receives, and so does the handler of a timer that ticks ten thousand times a second, in the midst of
- * whatever the main thread is doing. Ends after `handled` receives in the handler. */
+ * whatever the main thread is doing: `burst` times at each tick. Ends after `handled` receives in the handler. */
 #include "victim.h"
 
 static int handlers[2];
 static volatile long handled;
+static long burst;
 
 static void on_tick(int signal)
 {
     (void)signal;
     int error = errno;
-    char byte = 'h';
-    if (send(handlers[1], &byte, 1, MSG_DONTWAIT) == 1 && recv(handlers[0], &byte, 1, MSG_DONTWAIT) == 1)
-        handled++;
+    for (long i = 0; i < burst; i++) {
+        char byte = 'h';
+        if (send(handlers[1], &byte, 1, MSG_DONTWAIT) == 1 && recv(handlers[0], &byte, 1, MSG_DONTWAIT) == 1)
+            handled++;
+    }
     errno = error;
 }
 
@@ -23,7 +26,8 @@ int main(int argc, char **argv)
     pair(SOCK_STREAM, fds);
     pair(SOCK_STREAM, handlers);
     handle(SIGALRM, on_tick, SA_RESTART);
-    tick(100);
+    burst = number(argv, "burst", 1);
+    tick(100 + 2 * (burst - 1)); /* so that most of the time is the main thread's */
     while (handled < enough)
         received += exchange(fds, 1);
     tick(0);

@@ -1,7 +1,7 @@
 /* One blocked receive under a ticking SIGALRM. Arguments:
  *   tick=MS       period of the signal, 0 for none          restart=1     the handler has SA_RESTART
  *   timeout=MS    SO_RCVTIMEO, 0 for none                    socket=pair|accepted|dup|inherited
- *   send-at=N     the Nth tick sends `bytes` bytes           length=N      asked for
+ *   send-at=N     from the Nth tick on, `bytes` ticks send a byte each   length=N      asked for
  *   waitall=1 peek=1 lowat=N   as they are named */
 #include "victim.h"
 
@@ -14,9 +14,9 @@ static void on_tick(int signal)
 {
     (void)signal;
     int error = errno;
-    if (++ticks == send_at)
-        for (long i = 0; i < bytes; i++)
-            must(write(peer, "x", 1) == 1, "write");
+    ticks++;
+    if (send_at != 0 && ticks >= send_at && ticks < send_at + bytes)
+        must(write(peer, "x", 1) == 1, "write");
     errno = error;
 }
 

@@ -2,25 +2,7 @@
  * though no handler ran. The first process is the controller, the second receives. */
 #include "victim.h"
 
-#include <fcntl.h>
 #include <sys/wait.h>
-
-/* Until the process sleeps in a system call: /proc/PID/syscall then begins with its number, else it says "running". */
-static void wait_until_blocked(pid_t pid)
-{
-    char path[64], text[32];
-    snprintf(path, sizeof path, "/proc/%d/syscall", (int)pid);
-    for (;;) {
-        int fd = open(path, O_RDONLY);
-        ssize_t length = read(fd, text, sizeof text - 1);
-        close(fd);
-        must(length > 0, path);
-        text[length] = '\0';
-        long call = strtol(text, NULL, 10);
-        if (text[0] != 'r' && (call == SYS_recvfrom || call == SYS_ppoll))
-            return;
-    }
-}
 
 static int receiver(int fd)
 {
@@ -47,7 +29,9 @@ int main(int argc, char **argv)
         _exit(receiver(fds[0]));
 
     int status;
-    wait_until_blocked(child);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/syscall", (int)child);
+    wait_until_blocked(path, SYS_recvfrom, SYS_ppoll);
     kill(child, SIGSTOP);
     must(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status), "stop");
     kill(child, SIGCONT);

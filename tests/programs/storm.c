@@ -12,7 +12,7 @@ static void on_tick(int signal)
 }
 
 /* The stream: 64-bit words, each counting on, so that a byte lost, doubled or moved shows. */
-static void transmit(int fd, uint64_t words)
+static void transmit(int fd, uint64_t words, const char *receiver)
 {
     static uint64_t block[8192];
     for (uint64_t word = 0; word < words;) {
@@ -22,6 +22,11 @@ static void transmit(int fd, uint64_t words)
             ssize_t part = send(fd, (char *)block + sent, sizeof block - sent, 0);
             must(part > 0, "send");
             sent += (size_t)part;
+        }
+        /* A receiver that never has to wait would never be interrupted: now and then it waits for ten ticks. */
+        if (word % (8 << 17) == 0) {
+            wait_until_blocked(receiver, SYS_recvfrom, SYS_ppoll);
+            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
     }
 }
@@ -35,7 +40,9 @@ int main(int argc, char **argv)
     pid_t child = fork();
     if (child == 0) {
         close(fds[0]);
-        transmit(fds[1], words);
+        char receiver[64];
+        snprintf(receiver, sizeof receiver, "/proc/%d/syscall", (int)getppid());
+        transmit(fds[1], words, receiver);
         _exit(0);
     }
     close(fds[1]);

@@ -5,6 +5,7 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -64,6 +65,23 @@ static inline uint64_t nanoseconds(clockid_t clock)
 static inline long gettid_now(void)
 {
     return syscall(SYS_gettid);
+}
+
+/* Until a process or thread sleeps in one of two system calls: its file `syscall` of /proc then begins with the number
+ * of the call, else with "running". */
+static inline void wait_until_blocked(const char *path, long call, long or_call)
+{
+    for (;;) {
+        char text[32];
+        int fd = open(path, O_RDONLY);
+        ssize_t length = read(fd, text, sizeof text - 1);
+        close(fd);
+        must(length > 0, path);
+        text[length] = '\0';
+        long number = strtol(text, NULL, 10);
+        if (text[0] != 'r' && (number == call || number == or_call))
+            return;
+    }
 }
 
 static inline void pair(int type, int fds[2])
