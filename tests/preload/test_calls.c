@@ -57,7 +57,7 @@ static void need_fortified(const char *victim)
     struct finished symbols = RUN(.argv = {"/usr/bin/nm", "-D", victim}, .native = true);
     cr_assert(exited_with(&symbols, 0));
     if (strstr(symbols.out, "U __recv_chk") == NULL || strstr(symbols.out, "U __recvfrom_chk") == NULL)
-        cr_skip_test("this compiler does not fortify recv");
+        SKIP("this compiler does not fortify recv");
 }
 
 Test(calls, fortified)

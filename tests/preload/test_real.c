@@ -14,7 +14,7 @@ TestSuite(real, .init = harness_begin, .fini = harness_end);
 static void need(const char *program)
 {
     if (access(program, X_OK) != 0)
-        cr_skip_test("%s is not installed", program);
+        SKIP("%s is not installed", program);
 }
 
 /* Runs the program with peer.py at its other end. */

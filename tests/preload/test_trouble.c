@@ -140,7 +140,7 @@ Test(trouble, damaged_headers)
 Test(trouble, a_file_of_another_user)
 {
     if (geteuid() != 0)
-        cr_skip_test("needs root");
+        SKIP("needs root");
     RUN(.argv = {"calls"});
     cr_assert_eq(chown(trace_path(), 65534, 65534), 0);
     check_path(trace_path(), "belongs to another user");
@@ -178,7 +178,7 @@ Test(trouble, a_full_file_system)
     snprintf(variable, sizeof variable, "RECVSHIM_TRACE=%s/trace", mount_point);
     struct finished job = RUN(.argv = {"calls"}, .env = {variable}, .prepare = mount_little);
     if (WIFEXITED(job.status) && WEXITSTATUS(job.status) == 77)
-        cr_skip_test("mount namespaces are not permitted here");
+        SKIP("mount namespaces are not permitted here");
     expect_refused(&job, "No space left on device");
 }
 

@@ -10,7 +10,7 @@ TestSuite(valgrind, .init = harness_begin, .fini = harness_end);
 static void check(const char *victim, const char *argument, int status, long long records)
 {
     if (access("/usr/bin/valgrind", X_OK) != 0)
-        cr_skip_test("valgrind is not installed");
+        SKIP("valgrind is not installed");
     char path[4096] = VICTIMS "/";
     strcat(path, victim);
     struct finished job = RUN(.argv = {"/usr/bin/valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",

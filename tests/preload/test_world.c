@@ -23,7 +23,7 @@ static long long records_of_pid(const struct ring *ring, long long pid)
 static void check_leaving(const char *way, bool privileged)
 {
     if (privileged && geteuid() != 0)
-        cr_skip_test("needs root");
+        SKIP("needs root");
     struct finished job = RUN(.argv = {"leaves", way});
     cr_assert(exited_with(&job, 0));
     cr_expect_eq(said(&job, "before"), 10);
@@ -162,19 +162,19 @@ static void become_nobody(void)
 Test(world, setuid_program_reads_no_settings)
 {
     if (geteuid() != 0)
-        cr_skip_test("needs root");
+        SKIP("needs root");
     const char *program = path_of("privileged"), *directory = path_of("");
     struct finished copy = RUN(.argv = {"/bin/cp", VICTIMS "/linked", program}, .native = true);
     cr_assert(exited_with(&copy, 0));
     struct statvfs file_system;
     if (statvfs(program, &file_system) != 0 || (file_system.f_flag & ST_NOSUID) != 0)
-        cr_skip_test("the test's file system allows no setuid programs");
+        SKIP("the test's file system allows no setuid programs");
     cr_assert_eq(chmod(directory, 0777), 0);
 
     cr_assert_eq(chmod(program, 0755), 0);
     struct finished job = RUN(.argv = {program}, .native = true, .prepare = become_nobody);
     if (!WIFEXITED(job.status) || WEXITSTATUS(job.status) != 3)
-        cr_skip_test("another user cannot run what was built here");
+        SKIP("another user cannot run what was built here");
     cr_expect_eq(access(trace_path(), F_OK), 0, "traced without the bit");
     unlink(trace_path());
 
