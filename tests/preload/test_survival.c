@@ -13,13 +13,13 @@ TestSuite(survival, .init = harness_begin, .fini = harness_end);
 enum { KILLS = 200, MOST = 4000 };
 /* Should the test be kept from its kill for long, the program stops here: even one of 64 shards has room for it.
  */
-#define LIMIT "8000"
+#define LIMIT "4096"
 
 /* Wait for the program to have received so many, kill it, and return what it had counted. */
 static long long kill_after(const char *shared, volatile uint64_t *count, uint64_t threshold)
 {
     *count = 0;
-    struct running running = start(&(struct job){.argv = {"counted", shared, LIMIT}, .env = {"RECVSHIM_SIZE=64M"}});
+    struct running running = start(&(struct job){.argv = {"counted", shared, LIMIT}, .env = {"RECVSHIM_SIZE=32M"}});
     while (*count < threshold)
         ;
     kill(running.pid, SIGKILL);
