@@ -10,6 +10,7 @@ static socklen_t own_length;
 static void send_to_self(void)
 {
     must(sendto(fd, "x", 1, 0, (struct sockaddr *)&own, own_length) == 1, "sendto");
+    wait_for(fd, POLLIN);
 }
 
 static void try_length(socklen_t length)

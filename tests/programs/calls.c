@@ -20,6 +20,7 @@ int main(void)
         by_recv += recv(tcp[0], buffer, length, 0);
 
         must(sendto(udp, buffer, sizes[i], 0, (struct sockaddr *)&to, to_length) == (ssize_t)sizes[i], "sendto");
+        wait_for(udp, POLLIN);
         from_length = sizeof from;
         by_recvfrom += recvfrom(udp, buffer, length, MSG_DONTWAIT, (struct sockaddr *)&from, &from_length);
     }

@@ -1,8 +1,6 @@
 /* One way for a receive to bring no data (argument 1), then what the same descriptor says next. */
 #include "victim.h"
 
-#include <poll.h>
-
 static char buffer[16];
 
 static void receive(int fd, size_t length, int flags)
@@ -10,12 +8,6 @@ static void receive(int fd, size_t length, int flags)
     errno = 0;
     ssize_t result = recv(fd, buffer, length, flags);
     dprintf(STDOUT_FILENO, "%zd/%d ", result, result < 0 ? errno : 0);
-}
-
-static void wait_for(int fd, short events)
-{
-    struct pollfd socket = {.fd = fd, .events = events};
-    must(poll(&socket, 1, -1) == 1, "poll");
 }
 
 static void eof(void)

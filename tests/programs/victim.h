@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -65,6 +66,13 @@ static inline uint64_t nanoseconds(clockid_t clock)
 static inline long gettid_now(void)
 {
     return syscall(SYS_gettid);
+}
+
+/* Even over loopback a datagram takes its time on a busy machine. */
+static inline void wait_for(int fd, short events)
+{
+    struct pollfd socket = {.fd = fd, .events = events};
+    must(poll(&socket, 1, -1) == 1, "poll");
 }
 
 /* Until a process or thread sleeps in one of two system calls: its file `syscall` of /proc then begins with the number
