@@ -1,6 +1,7 @@
 #include "next.h"
 
 #include <dlfcn.h>
+#include <pthread.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -17,6 +18,12 @@
 __asm__(".symver dlsym, dlsym@" OLDEST);
 __asm__(".symver dlerror, dlerror@" OLDEST);
 #endif
+
+/* The beginning of the kernel's struct rseq, whose header old systems lack. */
+struct kernel_rseq {
+    uint32_t cpu_id_start;
+    int32_t cpu_id;
+};
 
 _Atomic(void *) next_symbols[NEXT_COUNT];
 
@@ -39,22 +46,41 @@ void *next_look_up(enum next_index index)
     return symbol;
 }
 
+static struct next_offsets offsets;
+
+/* A variable of libc's that not every libc has. */
+static const void *optional(const char *name)
+{
+    const void *symbol = dlsym(RTLD_DEFAULT, name);
+    if (symbol == NULL)
+        dlerror(); /* else the program would find our failure as its own */
+    return symbol;
+}
+
+static void find_offsets(void)
+{
+    /* Published for debuggers (libthread_db): the field's size in bits, its count, its offset in bytes. The sanitizers
+     * read its neighbour in the same way. */
+    const uint32_t *tid = optional("_thread_db_pthread_tid");
+    if (tid != NULL && tid[0] == 32 && tid[1] == 1 && tid[2] < 16384)
+        offsets.tid = (ptrdiff_t)tid[2];
+    /* glibc 2.35 (rseq(2)): from the thread pointer on, which is pthread_self() where the two are the same. */
+    const ptrdiff_t *rseq = optional("__rseq_offset");
+    if (rseq != NULL && (const char *)pthread_self() == (const char *)__builtin_thread_pointer())
+        offsets.cpu = *rseq + (ptrdiff_t)offsetof(struct kernel_rseq, cpu_id);
+}
+
 void next_start(void)
 {
     for (unsigned index = 0; index < NEXT_EAGER; index++)
         if (atomic_load_explicit(&next_symbols[index], memory_order_relaxed) == NULL)
             next_look_up((enum next_index)index);
+    find_offsets();
 }
 
-size_t next_tid_offset(void)
+struct next_offsets next_offsets(void)
 {
-    /* Published for debuggers (libthread_db): the field's size in bits, its count, its offset in bytes. */
-    const uint32_t *field = dlsym(RTLD_DEFAULT, "_thread_db_pthread_tid");
-    if (field == NULL) {
-        dlerror(); /* else the program would find our failure as its own */
-        return 0;
-    }
-    return field[0] == 32 && field[1] == 1 && field[2] < 16384 ? field[2] : 0;
+    return offsets;
 }
 
 ssize_t next_receive_from_kernel(const struct call *call, size_t offset, int flags)

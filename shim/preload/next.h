@@ -41,7 +41,7 @@ extern _Atomic(void *) next_symbols[NEXT_COUNT];
  * itself needs (a malloc of the program's) made the call. The caller then enters the kernel directly. */
 __attribute__((cold, noinline)) void *next_look_up(enum next_index index);
 
-/* Look all eager ones up. */
+/* Look all eager ones up, and the offsets. */
 void next_start(void);
 
 /* next_recv() and so on: a pointer to the next definition, or NULL as above. Relaxed: the value is the address of code
@@ -59,9 +59,12 @@ NEXT_EAGER_TABLE(NEXT_GETTER)
 NEXT_LAZY_TABLE(NEXT_GETTER)
 #undef NEXT_GETTER
 
-/* Where libc notes a thread's tid, in bytes from the thread pointer on; 0 where it does not say. For the constructor.
- */
-size_t next_tid_offset(void);
+/* Where libc keeps what is a thread's own, in bytes from pthread_self() on; 0 where it does not say. */
+struct next_offsets {
+    ptrdiff_t tid; /* the thread's id, a pid_t */
+    ptrdiff_t cpu; /* cpu_id of its struct rseq, an int32_t: negative where the kernel does not fill it in */
+};
+struct next_offsets next_offsets(void);
 
 /* The same as next_receive(), where there is no next definition yet. */
 __attribute__((cold)) ssize_t next_receive_from_kernel(const struct call *call, size_t offset, int flags);

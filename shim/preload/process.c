@@ -1,6 +1,6 @@
 #include "process.h"
 
-#include "next.h"
+#include "thread.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
@@ -28,16 +28,6 @@ static struct identity *identity = &without_page;
 /* Not wiped: in a child that has not recorded yet it still names the parent. */
 static _Atomic uint32_t last_pid;
 
-/* Where libc notes a thread's tid, from the thread pointer on: published for debuggers (libthread_db), and read as the
- * sanitizers read its neighbour. 0 where libc does not say. */
-static size_t tid_offset;
-
-static uint32_t tid_from_libc(void)
-{
-    /* volatile: libc's fork changes it behind the compiler's back. */
-    return *(const volatile uint32_t *)(const void *)((const char *)pthread_self() + tid_offset);
-}
-
 static void forget(void)
 {
     atomic_store_explicit(&identity->trust_libc, 0, memory_order_relaxed);
@@ -46,7 +36,6 @@ static void forget(void)
 
 void process_start(void)
 {
-    tid_offset = next_tid_offset();
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *map = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map != MAP_FAILED && madvise(map, page, MADV_WIPEONFORK) == 0) {
@@ -64,7 +53,8 @@ __attribute__((cold, noinline)) static struct process_self renew(void)
 {
     struct process_self self = {.pid = (uint32_t)syscall(SYS_getpid), .tid = (uint32_t)syscall(SYS_gettid)};
     /* After a raw clone libc still has the parent's tid, and keeps it: then every look costs a system call. */
-    uint32_t trust = tid_offset != 0 && tid_from_libc() == self.tid;
+    const volatile uint32_t *tid = thread_get()->tid;
+    uint32_t trust = tid != NULL && *tid == self.tid;
     atomic_store_explicit(&identity->trust_libc, trust, memory_order_relaxed);
 
     self.parent = atomic_load_explicit(&last_pid, memory_order_relaxed);
@@ -85,5 +75,5 @@ struct process_self process_self(void)
     if (__builtin_expect(pid == 0, 0))
         return renew();
     bool trust = atomic_load_explicit(&identity->trust_libc, memory_order_relaxed);
-    return (struct process_self){.pid = pid, .tid = trust ? tid_from_libc() : (uint32_t)syscall(SYS_gettid)};
+    return (struct process_self){.pid = pid, .tid = trust ? *thread_get()->tid : (uint32_t)syscall(SYS_gettid)};
 }

@@ -7,6 +7,7 @@
 #include "recorder.h"
 #include "retry.h"
 #include "scope.h"
+#include "thread.h"
 
 #include <errno.h>
 #include <netinet/in.h>
@@ -182,7 +183,7 @@ ssize_t receive(const struct call *call)
         return next_receive(call, 0, call->flags);
 
     /* On success errno is what it was at entry, whatever was done in between. */
-    int *const error = &errno;
+    int *const error = thread_get()->error;
     const int entry_error = *error;
     struct outcome outcome = {0};
     if (has_deadline(call) || (settings->duration && recorder_tracing()))

@@ -3,10 +3,10 @@
 #include "clock.h"
 #include "guard.h"
 #include "process.h"
+#include "thread.h"
 
 #include "trace/identity.h"
 
-#include <sched.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -15,7 +15,17 @@ _Atomic(const struct recvshim_control *) recorder_control = &nothing_recorded;
 
 /* Written by recorder_start() before it publishes recorder_control, and never again. */
 static struct trace trace;
-static unsigned slots_log2;
+
+/* What a store needs of it, on one cache line: the system call just made has left little of ours in the caches. */
+static alignas(64) struct {
+    struct recvshim_cursor *cursors;
+    struct recvshim_slot *slots;
+    uint64_t slot_mask;
+    uint32_t slots_log2;
+    uint32_t shard_mask;
+    uint64_t laps; /* that may be written: 1 where a full shard is to stop */
+} ring;
+
 static char comm[16];
 
 /* Relaxed: a count. */
@@ -46,7 +56,12 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
     /* Memory of `run` is sealed against shrinking; a file with a name can be truncated under us. */
     if (!trace_path_is_memory(path))
         guard_start(trace.base, (size_t)trace.layout.size);
-    slots_log2 = (unsigned)__builtin_ctzll(trace.header.slots);
+    ring.cursors = trace.cursors;
+    ring.slots = trace.slots;
+    ring.slot_mask = trace.header.slots - 1;
+    ring.slots_log2 = (uint32_t)__builtin_ctzll(trace.header.slots);
+    ring.shard_mask = trace.header.shards - 1;
+    ring.laps = trace.header.mode == RECVSHIM_MODE_STOP ? 1 : UINT64_MAX;
     prctl(PR_GET_NAME, comm);
     if (identity_pid_namespace() != trace.header.pid_namespace)
         count(&trace.counters->foreign);
@@ -100,7 +115,7 @@ uint32_t recorder_name(const char *path, size_t length)
 
 static struct recvshim_slot *slot_at(uint32_t shard, uint64_t position)
 {
-    return &trace.slots[((uint64_t)shard << slots_log2) + (position & (trace.header.slots - 1))];
+    return &ring.slots[((uint64_t)shard << ring.slots_log2) + (position & ring.slot_mask)];
 }
 
 /* A ring is larger than the caches, so each slot has left them by the time it is used again, and the claim, being
@@ -121,13 +136,13 @@ void recorder_store(struct recvshim_record *record)
 
     /* A shard for each CPU: threads meet on a cursor only if one is moved between these two lines. Where the CPU cannot
      * be told (-1) the last shard serves. */
-    uint32_t shard = (uint32_t)sched_getcpu() & (trace.header.shards - 1);
-    struct recvshim_cursor *cursor = &trace.cursors[shard];
+    uint32_t shard = (uint32_t)thread_cpu() & ring.shard_mask;
+    struct recvshim_cursor *cursor = &ring.cursors[shard];
 
     /* 1. A position of our own. Relaxed: it orders nothing, it only must not be given twice. */
     uint64_t position = atomic_fetch_add_explicit(&cursor->cursor, 1, memory_order_relaxed);
-    uint64_t lap = position >> slots_log2;
-    if (trace.header.mode == RECVSHIM_MODE_STOP && lap > 0) {
+    uint64_t lap = position >> ring.slots_log2;
+    if (lap >= ring.laps) {
         count(&cursor->dropped);
         return;
     }

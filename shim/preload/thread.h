@@ -1,0 +1,39 @@
+/* Where libc keeps what is a thread's own: found once a thread, because finding each costs a call. The places stay the
+ * same for the life of a thread, in a child of fork too; what stands there is libc's or the kernel's to change.
+ *
+ * Thread-local storage of the initial-exec kind: there from the thread's first instruction, in a signal handler, too.
+ */
+#ifndef THREAD_H
+#define THREAD_H
+
+#include <errno.h>
+#include <sched.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct thread {
+    int *error;                   /* errno; NULL in a thread that has not asked yet */
+    const volatile uint32_t *tid; /* NULL where libc does not say */
+    const volatile int32_t *cpu;  /* the kernel's word on which CPU runs the thread (rseq); NULL where there is none */
+};
+
+extern _Thread_local struct thread thread_self;
+
+__attribute__((cold, noinline)) void thread_start(void);
+
+static inline const struct thread *thread_get(void)
+{
+    if (__builtin_expect(thread_self.error == NULL, 0))
+        thread_start();
+    return &thread_self;
+}
+
+/* The CPU that runs this thread, or did a moment ago; -1 where it cannot be told. */
+static inline int thread_cpu(void)
+{
+    const volatile int32_t *cpu = thread_get()->cpu;
+    int number = cpu != NULL ? *cpu : -1;
+    return __builtin_expect(number >= 0, 1) ? number : sched_getcpu();
+}
+
+#endif
