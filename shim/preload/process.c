@@ -15,23 +15,18 @@
 
 /* getpid and gettid are system calls, of which a traced receive may make none. The pid is kept on a page that the
  * kernel clears in a child (MADV_WIPEONFORK, Linux 4.14): that holds for a raw clone too, which no handler of
- * pthread_atfork sees. A child of vfork shares the page, finds its parent's pid on it and leaves it alone.
- *
- * Relaxed: a pid stands for itself. */
-struct identity {
-    _Atomic uint32_t pid;        /* 0 in a child that has not recorded yet */
-    _Atomic uint32_t trust_libc; /* libc's own note of a thread's tid is right in this process */
-};
-static struct identity without_page;
-static struct identity *identity = &without_page;
+ * pthread_atfork sees. A child of vfork shares the page, finds its parent's pid on it and leaves it alone. A thread's
+ * own notes hold in the process whose pid they bear. */
+static struct process_identity without_page;
+struct process_identity *process_identity = &without_page;
 
 /* Not wiped: in a child that has not recorded yet it still names the parent. */
 static _Atomic uint32_t last_pid;
 
 static void forget(void)
 {
-    atomic_store_explicit(&identity->trust_libc, 0, memory_order_relaxed);
-    atomic_store_explicit(&identity->pid, 0, memory_order_relaxed);
+    atomic_store_explicit(&process_identity->trust_libc, 0, memory_order_relaxed);
+    atomic_store_explicit(&process_identity->pid, 0, memory_order_relaxed);
 }
 
 void process_start(void)
@@ -39,7 +34,7 @@ void process_start(void)
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *map = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map != MAP_FAILED && madvise(map, page, MADV_WIPEONFORK) == 0) {
-        identity = map;
+        process_identity = map;
         return;
     }
     if (map != MAP_FAILED)
@@ -47,33 +42,46 @@ void process_start(void)
     pthread_atfork(NULL, NULL, forget); /* all that an older kernel allows */
 }
 
-/* The first look in a process. Two may race for it, a handler with the thread it interrupted or two threads: one wins.
- */
-__attribute__((cold, noinline)) static struct process_self renew(void)
+static uint32_t tid_now(void)
 {
-    struct process_self self = {.pid = (uint32_t)syscall(SYS_getpid), .tid = (uint32_t)syscall(SYS_gettid)};
-    /* After a raw clone libc still has the parent's tid, and keeps it: then every look costs a system call. */
     const volatile uint32_t *tid = thread_get()->tid;
-    uint32_t trust = tid != NULL && *tid == self.tid;
-    atomic_store_explicit(&identity->trust_libc, trust, memory_order_relaxed);
-
-    self.parent = atomic_load_explicit(&last_pid, memory_order_relaxed);
-    uint32_t none = 0;
-    self.fresh = atomic_compare_exchange_strong_explicit(&identity->pid, &none, self.pid, memory_order_relaxed,
-                                                         memory_order_relaxed);
-    if (self.fresh) {
-        atomic_store_explicit(&last_pid, self.pid, memory_order_relaxed);
-        if (self.parent == 0)
-            self.parent = (uint32_t)syscall(SYS_getppid);
-    }
-    return self;
+    bool trust = atomic_load_explicit(&process_identity->trust_libc, memory_order_relaxed);
+    return trust ? *tid : (uint32_t)syscall(SYS_gettid);
 }
 
-struct process_self process_self(void)
+/* The first look in a process. Two may race for it, a handler with the thread it interrupted or two threads: one wins.
+ */
+static bool claim_process(uint32_t *parent)
 {
-    uint32_t pid = atomic_load_explicit(&identity->pid, memory_order_relaxed);
-    if (__builtin_expect(pid == 0, 0))
-        return renew();
-    bool trust = atomic_load_explicit(&identity->trust_libc, memory_order_relaxed);
-    return (struct process_self){.pid = pid, .tid = trust ? *thread_get()->tid : (uint32_t)syscall(SYS_gettid)};
+    const volatile uint32_t *tid = thread_get()->tid;
+    uint32_t pid = (uint32_t)syscall(SYS_getpid), none = 0;
+    /* After a raw clone libc still has the parent's tid, and keeps it: then a thread's first look costs a call. */
+    uint32_t trust = tid != NULL && *tid == (uint32_t)syscall(SYS_gettid);
+    atomic_store_explicit(&process_identity->trust_libc, trust, memory_order_relaxed);
+
+    *parent = atomic_load_explicit(&last_pid, memory_order_relaxed);
+    if (!atomic_compare_exchange_strong_explicit(&process_identity->pid, &none, pid, memory_order_relaxed,
+                                                 memory_order_relaxed))
+        return false;
+    atomic_store_explicit(&last_pid, pid, memory_order_relaxed);
+    if (*parent == 0)
+        *parent = (uint32_t)syscall(SYS_getppid);
+    return true;
+}
+
+bool process_renew(struct process_self *self, uint32_t *parent)
+{
+    bool first = atomic_load_explicit(&process_identity->pid, memory_order_relaxed) == 0 && claim_process(parent);
+    self->pid = atomic_load_explicit(&process_identity->pid, memory_order_relaxed);
+    self->tid = tid_now();
+    /* A child of vfork that had to ask the kernel: its answer must not stay in the parent's notes. */
+    bool ours = atomic_load_explicit(&process_identity->trust_libc, memory_order_relaxed) != 0 ||
+                (uint32_t)syscall(SYS_getpid) == self->pid;
+    if (!ours)
+        return first;
+    /* A handler between the two notes and in them sees a pid that is not the process's, or both. */
+    thread_self.noted_tid = self->tid;
+    atomic_signal_fence(memory_order_release);
+    thread_self.noted_pid = self->pid;
+    return first;
 }

@@ -2,21 +2,38 @@
 #ifndef PROCESS_H
 #define PROCESS_H
 
+#include "thread.h"
+
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 struct process_self {
     uint32_t pid;
     uint32_t tid;
-    uint32_t parent; /* with `fresh` */
-    bool fresh;      /* the first answer in a process: exactly one caller gets it */
 };
+
+/* On a page that the kernel clears in a child, see process.c. Relaxed: a pid stands for itself. */
+struct process_identity {
+    _Atomic uint32_t pid;        /* 0 in a child that has not recorded yet */
+    _Atomic uint32_t trust_libc; /* libc's own note of a thread's tid is right in this process */
+};
+extern struct process_identity *process_identity;
 
 /* Called once, by the constructor. */
 void process_start(void);
 
-/* Safe in a signal handler, and in a child of fork, vfork or a raw clone. In a child of vfork it answers for the
- * parent, whose memory that child runs in. */
-struct process_self process_self(void);
+/* Find out anew, and note it. Returns whether this is the first answer in a process, which exactly one caller gets;
+ * *parent is the parent's pid then. */
+__attribute__((cold, noinline)) bool process_renew(struct process_self *self, uint32_t *parent);
+
+/* What was noted. Returns false where nothing is: in a new thread, and in a child of fork or of a raw clone. Safe in a
+ * signal handler. In a child of vfork it answers for the parent, whose memory that child runs in. */
+static inline bool process_known(struct process_self *self)
+{
+    self->pid = atomic_load_explicit(&process_identity->pid, memory_order_relaxed);
+    self->tid = thread_self.noted_tid;
+    return __builtin_expect(self->pid != 0 && self->pid == thread_self.noted_pid, 1);
+}
 
 #endif

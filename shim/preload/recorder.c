@@ -35,17 +35,25 @@ static void count(_Atomic uint64_t *counter)
 }
 
 /* In the process table, not in the ring, where it would be overwritten. */
-__attribute__((cold, noinline)) static void say_hello(const struct process_self *self)
+static void say_hello(uint32_t pid, uint32_t parent)
 {
     uint64_t index = atomic_fetch_add_explicit(&trace.counters->processes, 1, memory_order_relaxed);
     if (index >= trace.header.processes)
         return;
     struct recvshim_process *entry = &trace.processes[index];
-    entry->parent = self->parent;
+    entry->parent = parent;
     entry->start = clock_now();
     memcpy(entry->comm, comm, sizeof entry->comm);
     /* Release: whoever sees the pid sees the rest. */
-    atomic_store_explicit(&entry->pid, self->pid, memory_order_release);
+    atomic_store_explicit(&entry->pid, pid, memory_order_release);
+}
+
+/* A process or a thread that stores its first record. */
+__attribute__((cold, noinline)) static void meet(struct process_self *self)
+{
+    uint32_t parent;
+    if (process_renew(self, &parent))
+        say_hello(self->pid, parent);
 }
 
 struct trace_error recorder_start(const char *path, const struct trace_options *options)
@@ -65,8 +73,8 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
     prctl(PR_GET_NAME, comm);
     if (identity_pid_namespace() != trace.header.pid_namespace)
         count(&trace.counters->foreign);
-    struct process_self self = process_self();
-    say_hello(&self);
+    struct process_self self;
+    meet(&self);
     atomic_store_explicit(&recorder_control, trace.control, memory_order_release);
     return error;
 }
@@ -128,9 +136,9 @@ static void fetch_ahead(const struct recvshim_slot *slot)
 
 void recorder_store(struct recvshim_record *record)
 {
-    struct process_self self = process_self();
-    if (__builtin_expect(self.fresh, 0))
-        say_hello(&self);
+    struct process_self self;
+    if (!process_known(&self))
+        meet(&self);
     record->pid = self.pid;
     record->tid = self.tid;
 

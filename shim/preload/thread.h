@@ -15,6 +15,8 @@ struct thread {
     int *error;                   /* errno; NULL in a thread that has not asked yet */
     const volatile uint32_t *tid; /* NULL where libc does not say */
     const volatile int32_t *cpu;  /* the kernel's word on which CPU runs the thread (rseq); NULL where there is none */
+    uint32_t noted_pid;           /* process.c's notes: in which process this thread was seen, and under which id */
+    uint32_t noted_tid;
 };
 
 extern _Thread_local struct thread thread_self;
