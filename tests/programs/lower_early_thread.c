@@ -1,4 +1,4 @@
-/* Another preload, whose constructor makes a connection and a thread that blocks in a receive on it, for good. The
+/* Another preload, whose constructor makes connections and a thread that blocks in a receive on one of them. The
  * receive gets its byte when the program ends. */
 #include "victim.h"
 
@@ -20,7 +20,9 @@ __attribute__((constructor)) static void begin(void)
 {
     static volatile long tid;
     char path[64];
-    pair(SOCK_STREAM, fds);
+    /* Some more, so that a count of their own comes to the number of one of the program's. */
+    for (int i = 0; i < 2; i++)
+        pair(SOCK_STREAM, fds);
     must(pthread_create(&thread, NULL, receive, (void *)&tid) == 0, "pthread_create");
     while (tid == 0)
         ;
