@@ -78,7 +78,7 @@ static struct retried receive_until(const struct call *call, uint64_t timeout, u
     short seen = POLLIN;
     ssize_t part;
     for (;;) {
-        if (gathered > 0 && call->address_length != NULL)
+        if (gathered > 0 && call->address != NULL && call->address_length != NULL)
             *call->address_length = room;
         part = next_receive(call, gathered, flags);
         if (part > 0 && gather && gathered + (size_t)part < call->length) {

@@ -145,6 +145,14 @@ Test(retry_live, waitall_gathers_until_full)
     cr_expect_geq(ring.records[0].retries, 3);
 }
 
+/* Without an address the kernel does not look at its length. */
+Test(retry_live, waitall_gathers_without_an_address)
+{
+    struct finished job = RUN(.argv = {"interrupted", "tick=5", "timeout=60000", "waitall=1", "length=10", "send-at=5",
+                                       "bytes=10", "no-address=1"});
+    only_record(&job, 10, 0, RECVSHIM_EVENT_RECEIVE);
+}
+
 Test(retry_live, waitall_gathers_until_the_deadline)
 {
     long long late = slack();

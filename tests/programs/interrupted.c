@@ -2,7 +2,7 @@
  *   tick=MS       period of the signal, 0 for none          restart=1     the handler has SA_RESTART
  *   timeout=MS    SO_RCVTIMEO, 0 for none                    socket=pair|accepted|dup|inherited
  *   send-at=N     from the Nth tick on, `bytes` ticks send a byte each   length=N      asked for
- *   waitall=1 peek=1 lowat=N   as they are named */
+ *   waitall=1 peek=1 lowat=N   as they are named             no-address=1  recvfrom without one, its length nowhere */
 #include "victim.h"
 
 static volatile sig_atomic_t ticks;
@@ -71,7 +71,9 @@ int main(int argc, char **argv)
     tick(number(argv, "tick", 0) * 1000);
     uint64_t begin = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
     errno = 0;
-    ssize_t result = recv(fd, buffer, (size_t)number(argv, "length", 1), flags);
+    size_t length = (size_t)number(argv, "length", 1);
+    ssize_t result = number(argv, "no-address", 0) ? recvfrom(fd, buffer, length, flags, NULL, (socklen_t *)8)
+                                                   : recv(fd, buffer, length, flags);
     int error = errno;
     say("elapsed_us", (long long)(nanoseconds(CLOCK_MONOTONIC) - begin) / 1000);
     say("cpu_us", (long long)(nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / 1000);
