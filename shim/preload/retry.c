@@ -8,8 +8,10 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
+#include <unistd.h>
 
 uint64_t retry_remaining(uint64_t timeout, uint64_t entry, uint64_t now)
 {
@@ -43,15 +45,22 @@ static int socket_number(int fd, int option)
     return getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : 0;
 }
 
-/* Wait until the socket may have something, at most for `nanoseconds`. A cancellation point, before any data is taken.
- * *seen are poll's events, 0 on time-out or interruption. Returns false where poll is refused: under a RLIMIT_NOFILE of
- * 0, which locked-in programs have, and by a filter of seccomp. */
-static bool wait_for_data(const struct call *call, uint64_t nanoseconds, uint32_t *retries, short *seen)
+/* poll, a cancellation point only where `cancellable`: past libc it is none. */
+static int poll_for(struct pollfd *fds, nfds_t count, struct timespec *limit, bool cancellable)
+{
+    return cancellable ? ppoll(fds, count, limit, NULL) : (int)syscall(SYS_ppoll, fds, count, limit, NULL, 0);
+}
+
+/* Wait until the socket may have something, at most for `nanoseconds`. *seen are poll's events, 0 on time-out or
+ * interruption. Returns false where poll is refused: under a RLIMIT_NOFILE of 0, which locked-in programs have, and by
+ * a filter of seccomp. */
+static bool wait_for_data(const struct call *call, uint64_t nanoseconds, bool cancellable, uint32_t *retries,
+                          short *seen)
 {
     struct pollfd socket = {.fd = call->fd, .events = (short)(call->flags & MSG_OOB ? POLLPRI : POLLIN)};
     struct timespec limit = {.tv_sec = (time_t)(nanoseconds / NANOSECONDS_A_SECOND),
                              .tv_nsec = (long)(nanoseconds % NANOSECONDS_A_SECOND)};
-    int ready = ppoll(&socket, 1, &limit, NULL);
+    int ready = poll_for(&socket, 1, &limit, cancellable);
     *seen = ready > 0 ? socket.revents : 0;
     if (ready >= 0)
         return true;
@@ -62,11 +71,22 @@ static bool wait_for_data(const struct call *call, uint64_t nanoseconds, uint32_
 }
 
 /* poll shows an error that a receive does not return (a full error queue, say): waiting on poll would spin. */
-static void pause_shortly(uint64_t nanoseconds)
+static void pause_shortly(uint64_t nanoseconds, bool cancellable)
 {
     const uint64_t millisecond = 1000000;
     struct timespec limit = {.tv_nsec = (long)(nanoseconds < millisecond ? nanoseconds : millisecond)};
-    ppoll(NULL, 0, &limit, NULL);
+    poll_for(NULL, 0, &limit, cancellable);
+}
+
+/* Receive once some data has been taken: a cancellation now would lose it. Switched off for a call that does not block,
+ * and not while waiting for more: a handler that leaves by siglongjmp would leave it so. */
+static ssize_t receive_more(const struct call *call, size_t gathered, int flags)
+{
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    ssize_t part = next_receive(call, gathered, flags);
+    pthread_setcancelstate(state, NULL);
+    return part;
 }
 
 /* The kernel's own time-out starts anew with each call, so a plain retry would wait for ever under a timer that ticks
@@ -78,17 +98,13 @@ static struct retried receive_until(const struct call *call, uint64_t timeout, u
     const int flags = call->flags | MSG_DONTWAIT;
     const bool gather = (call->flags & MSG_WAITALL) != 0 && socket_number(call->fd, SO_TYPE) == SOCK_STREAM;
     size_t gathered = 0;
-    int cancel_state = 0;
     short seen = POLLIN;
     ssize_t part;
     for (;;) {
         if (gathered > 0 && call->address != NULL && call->address_length != NULL)
             *call->address_length = room;
-        part = next_receive(call, gathered, flags);
+        part = gathered > 0 ? receive_more(call, gathered, flags) : next_receive(call, 0, flags);
         if (part > 0 && gather && gathered + (size_t)part < call->length) {
-            /* From here on a cancellation would lose what was taken off the socket. The deadline bounds the delay. */
-            if (gathered == 0)
-                pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &cancel_state);
             gathered += (size_t)part;
         } else if (part >= 0 || (errno != EAGAIN && errno != EINTR)) {
             break;
@@ -103,8 +119,9 @@ static struct retried receive_until(const struct call *call, uint64_t timeout, u
             break;
         }
         if (seen != 0 && (seen & (POLLIN | POLLPRI)) == 0)
-            pause_shortly(rest);
-        if (!wait_for_data(call, rest, &retries, &seen)) {
+            pause_shortly(rest, gathered == 0);
+        /* The deadline bounds how long a cancellation has to wait for what was gathered to be returned. */
+        if (!wait_for_data(call, rest, gathered == 0, &retries, &seen)) {
             errno = EINTR; /* the last interruption is left to the program, as one that is exempt is */
             retries--;
             break;
@@ -114,10 +131,8 @@ static struct retried receive_until(const struct call *call, uint64_t timeout, u
         if (gathered > 0 && (seen & POLLERR) != 0)
             break;
     }
-    if (gathered > 0) {
-        pthread_setcancelstate(cancel_state, NULL);
+    if (gathered > 0)
         part = (ssize_t)gathered + (part > 0 ? part : 0);
-    }
     return (struct retried){part, retries};
 }
 
