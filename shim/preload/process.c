@@ -42,11 +42,12 @@ void process_start(void)
     pthread_atfork(NULL, NULL, forget); /* all that an older kernel allows */
 }
 
-static uint32_t tid_now(void)
+/* Libc's note of this thread's tid; NULL where it is not to be trusted, or not to be found: a thread that received
+ * before the constructor had looked for it never finds it. */
+static const volatile uint32_t *trusted_tid(void)
 {
-    const volatile uint32_t *tid = thread_get()->tid;
     bool trust = atomic_load_explicit(&process_identity->trust_libc, memory_order_relaxed);
-    return trust ? *tid : (uint32_t)syscall(SYS_gettid);
+    return trust ? thread_get()->tid : NULL;
 }
 
 /* The first look in a process. Two may race for it, a handler with the thread it interrupted or two threads: one wins.
@@ -73,10 +74,10 @@ bool process_renew(struct process_self *self, uint32_t *parent)
 {
     bool first = atomic_load_explicit(&process_identity->pid, memory_order_relaxed) == 0 && claim_process(parent);
     self->pid = atomic_load_explicit(&process_identity->pid, memory_order_relaxed);
-    self->tid = tid_now();
+    const volatile uint32_t *tid = trusted_tid();
+    self->tid = tid != NULL ? *tid : (uint32_t)syscall(SYS_gettid);
     /* A child of vfork that had to ask the kernel: its answer must not stay in the parent's notes. */
-    bool ours = atomic_load_explicit(&process_identity->trust_libc, memory_order_relaxed) != 0 ||
-                (uint32_t)syscall(SYS_getpid) == self->pid;
+    bool ours = tid != NULL || (uint32_t)syscall(SYS_getpid) == self->pid;
     if (!ours)
         return first;
     /* A handler between the two notes and in them sees a pid that is not the process's, or both. */

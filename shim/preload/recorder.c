@@ -81,10 +81,10 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
 
 uint64_t recorder_new_connection(void)
 {
-    static _Atomic uint64_t untraced;
     const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
-    _Atomic uint64_t *counter = control == &nothing_recorded ? &untraced : &trace.counters->connections;
-    return atomic_fetch_add_explicit(counter, 1, memory_order_relaxed) + 1;
+    if (control == &nothing_recorded)
+        return 0;
+    return atomic_fetch_add_explicit(&trace.counters->connections, 1, memory_order_relaxed) + 1;
 }
 
 /* FNV-1a. */

@@ -35,7 +35,8 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
  * of holds nothing. */
 void recorder_store(struct recvshim_record *record);
 
-/* A new connection id: counted within the trace where there is one, else within the process. */
+/* A new connection id, counted within the trace; 0 while there is none: what was made before gets its id with its first
+ * record. */
 uint64_t recorder_new_connection(void);
 
 /* The index of a unix path in the trace, plus 1; 0 where there is no room for it. */

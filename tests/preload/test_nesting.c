@@ -31,6 +31,24 @@ Test(nesting, another_constructor_receives_before_ours)
     cr_expect_eq(ring.count, 8);
 }
 
+/* It asked for its errno while there was nothing yet to tell where libc keeps a thread's id. */
+Test(nesting, a_thread_that_receives_since_before_ours)
+{
+    struct finished job = RUN(.argv = {"calls"}, .after = "lower_early_thread.so");
+    cr_assert(exited_with(&job, 3), "status %#x", (unsigned)job.status);
+    cr_expect_eq(said(&job, "early_received"), 1);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_assert_eq(ring.count, 8 + 1);
+    const struct recvshim_record *early = &ring.records[8];
+    cr_expect_eq(early->fd, said(&job, "early_fd"));
+    cr_expect_eq(early->pid, job.pid);
+    cr_expect_neq(early->tid, job.pid);
+    cr_expect_neq(early->connection, 0);
+    for (long long i = 0; i < 8; i++)
+        cr_expect_neq(early->connection, ring.records[i].connection, "an id from before the trace is not of the trace");
+}
+
 static void check_allocator(const char *before, const char *after)
 {
     unlink(trace_path());

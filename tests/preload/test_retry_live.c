@@ -67,6 +67,15 @@ Test(retry_live, deadline_set_through_a_duplicate)
     check_deadline("socket=dup", NULL);
 }
 
+/* At the third interruption, the second of the retry; counted from there, as nothing was known of it at entry. */
+Test(retry_live, deadline_set_meanwhile)
+{
+    struct finished job =
+        RUN(.argv = {"interrupted", "tick=50", "timeout-at=3", "send-at=60"}, .env = {"RECVSHIM_EVENTS=all"});
+    only_record(&job, -1, EAGAIN, RECVSHIM_EVENT_WOULD_BLOCK);
+    cr_expect_geq(said(&job, "elapsed_us"), 2 * TICK_US + TIMEOUT_US);
+}
+
 /* The kernel restarts a receive for SA_RESTART, but not one with SO_RCVTIMEO. */
 Test(retry_live, deadline_under_a_restarting_handler)
 {
@@ -145,6 +154,14 @@ Test(retry_live, waitall_gathers_until_full)
     cr_expect_geq(ring.records[0].retries, 3);
 }
 
+/* Without an address the kernel does not look at its length. */
+Test(retry_live, waitall_gathers_without_an_address)
+{
+    struct finished job = RUN(.argv = {"interrupted", "tick=5", "timeout=60000", "waitall=1", "length=10", "send-at=5",
+                                       "bytes=10", "no-address=1"});
+    only_record(&job, 10, 0, RECVSHIM_EVENT_RECEIVE);
+}
+
 Test(retry_live, waitall_gathers_until_the_deadline)
 {
     long long late = slack();
@@ -165,6 +182,19 @@ Test(retry_live, exempt_from_the_deadline)
             RUN(.argv = {"interrupted", "tick=50", "timeout=500", "length=10", exempt[i][0], exempt[i][1]});
         only_record(&job, -1, EINTR, RECVSHIM_EVENT_INTERRUPTED);
     }
+}
+
+/* Programs that lock themselves in set RLIMIT_NOFILE to 0, and a retry that cannot wait must not spin in its place. */
+Test(retry_live, left_interrupted_where_poll_is_refused)
+{
+    struct finished job = RUN(.argv = {"interrupted", "tick=50", "timeout=500", "no-poll=1"});
+    struct ring ring = only_record(&job, -1, EINTR, RECVSHIM_EVENT_INTERRUPTED);
+    cr_expect_eq(ring.records[0].retries, 0);
+    cr_expect_eq(said(&job, "ticks"), 1);
+
+    unlink(trace_path());
+    job = RUN(.argv = {"interrupted", "tick=50", "timeout=0", "send-at=3", "no-poll=1"});
+    only_record(&job, 1, 0, RECVSHIM_EVENT_RECEIVE);
 }
 
 /* poll answers POLLERR at once for as long as the error queue holds something, and a receive EAGAIN. */

@@ -162,6 +162,13 @@ Test(threads, siglongjmp_out_of_a_retry)
     check_jumps("retried=1");
 }
 
+Test(threads, siglongjmp_out_of_a_gathering_retry)
+{
+    struct finished job = RUN(.argv = {"jump_gathered"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "enabled"), 1, "cancellation");
+}
+
 static void check_cancellations(const char *times, const char *timeout, long long expected)
 {
     struct finished job = RUN(.argv = {"cancel", times, timeout});

@@ -2,14 +2,25 @@
  *   tick=MS       period of the signal, 0 for none          restart=1     the handler has SA_RESTART
  *   timeout=MS    SO_RCVTIMEO, 0 for none                    socket=pair|accepted|dup|inherited
  *   send-at=N     from the Nth tick on, `bytes` ticks send a byte each   length=N      asked for
- *   waitall=1 peek=1 lowat=N   as they are named */
+ *   waitall=1 peek=1 lowat=N   as they are named             no-address=1  recvfrom without one, its length nowhere
+ *   timeout-at=N  SO_RCVTIMEO of half a second, set by the Nth tick's handler
+ *   no-poll=1     by RLIMIT_NOFILE, which poll(2) holds its count against */
 #include "victim.h"
 
-static volatile sig_atomic_t ticks;
-static long send_at, bytes;
-static int peer;
+#include <sys/resource.h>
 
-/* Sends out of the handler: the data comes at a tick that is known, with no second process to wait for. */
+static volatile sig_atomic_t ticks;
+static long send_at, bytes, timeout_at;
+static int receiver, peer;
+
+static void set_timeout(int fd, long milliseconds)
+{
+    struct timeval timeout = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+    if (milliseconds != 0)
+        must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0, "SO_RCVTIMEO");
+}
+
+/* Acts out of the handler: the data comes at a tick that is known, with no second process to wait for. */
 static void on_tick(int signal)
 {
     (void)signal;
@@ -17,14 +28,9 @@ static void on_tick(int signal)
     ticks++;
     if (send_at != 0 && ticks >= send_at && ticks < send_at + bytes)
         must(write(peer, "x", 1) == 1, "write");
+    if (timeout_at != 0 && ticks == timeout_at)
+        set_timeout(receiver, 500);
     errno = error;
-}
-
-static void set_timeout(int fd, long milliseconds)
-{
-    struct timeval timeout = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
-    if (milliseconds != 0)
-        must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0, "SO_RCVTIMEO");
 }
 
 /* The socket as `socket=` asks for it. The inherited one is received by this program's second life, as fd 3. */
@@ -55,7 +61,8 @@ static int open_socket(char **argv, long timeout)
 int main(int argc, char **argv)
 {
     (void)argc;
-    int fd = open_socket(argv, number(argv, "timeout", 0));
+    int fd = receiver = open_socket(argv, number(argv, "timeout", 0));
+    timeout_at = number(argv, "timeout-at", 0);
     send_at = number(argv, "send-at", 0);
     bytes = number(argv, "bytes", 1);
     int lowat = (int)number(argv, "lowat", 0);
@@ -66,12 +73,18 @@ int main(int argc, char **argv)
     for (long ready = number(argv, "ready", 0); ready > 0; ready--)
         must(write(peer, "y", 1) == 1, "write");
 
+    const struct rlimit none = {0, 0};
+    if (number(argv, "no-poll", 0))
+        must(setrlimit(RLIMIT_NOFILE, &none) == 0, "RLIMIT_NOFILE");
+
     char buffer[64];
     handle(SIGALRM, on_tick, number(argv, "restart", 0) ? SA_RESTART : 0);
     tick(number(argv, "tick", 0) * 1000);
     uint64_t begin = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
     errno = 0;
-    ssize_t result = recv(fd, buffer, (size_t)number(argv, "length", 1), flags);
+    size_t length = (size_t)number(argv, "length", 1);
+    ssize_t result = number(argv, "no-address", 0) ? recvfrom(fd, buffer, length, flags, NULL, (socklen_t *)8)
+                                                   : recv(fd, buffer, length, flags);
     int error = errno;
     say("elapsed_us", (long long)(nanoseconds(CLOCK_MONOTONIC) - begin) / 1000);
     say("cpu_us", (long long)(nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / 1000);
