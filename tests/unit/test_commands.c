@@ -273,6 +273,30 @@ Test(commands, show_prints_and_counts)
     expect_said("has been truncated");
 }
 
+/* Started with a descriptor closed, nothing that is said or printed may land in the trace. */
+Test(commands, closed_descriptors_stay_closed)
+{
+    static const char commands[] = COMMAND_PATH " run --trace $T true 2>&-; " COMMAND_PATH
+                                                " show -f $T >&-; echo show $? >&2; " /* and 1 is free */
+        COMMAND_PATH " run -q sh -c 'echo x >&2' 2>&- || echo closed >&2; ";
+    make_trace();
+    setenv("T", path, 1);
+    struct trace recording; /* so that `show` follows, and opens the trace for writing */
+    cr_assert_null(trace_open(path, TRACE_RECORD, &recording).what);
+    int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(out, STDOUT_FILENO);
+        dup2(err, STDERR_FILENO);
+        execl("/bin/sh", "sh", "-c", commands, NULL);
+    }
+    wait_status(pid);
+    slurp(err, said, sizeof said);
+    cr_assert_str_eq(said, "recvshim: stdout: cannot be written: Bad file descriptor\nshow 1\nclosed\n");
+    cr_assert_eq(STATUS("show", path), 0, "the trace is whole");
+    close(out);
+}
+
 Test(commands, show_ends_quietly_with_its_reader)
 {
     int ends[2], err = memfd_create("err", MFD_CLOEXEC);
