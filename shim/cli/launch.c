@@ -39,7 +39,7 @@ static int read_failure(int fd)
     return got == (ssize_t)sizeof failure ? failure : 0;
 }
 
-int launch_start(struct launch *launch, char *const argv[], void (*prepare)(void *context), void *context)
+int launch_start(struct launch *launch, char *const argv[])
 {
     int ends[2];
     if (pipe2(ends, O_CLOEXEC) != 0)
@@ -47,7 +47,6 @@ int launch_start(struct launch *launch, char *const argv[], void (*prepare)(void
     watch_signals(launch);
     launch->pid = fork();
     if (launch->pid == 0) {
-        prepare(context);
         restore_signals(launch);
         execvp(argv[0], argv);
         int failure = errno;

@@ -13,9 +13,9 @@ struct launch {
     struct sigaction on_child, on_pipe;
 };
 
-/* Start argv[0], found as execvp(3) does, after prepare(context) has been called in the child. Signal dispositions and
- * mask are those this process had. Returns 0, or the errno with which it could not be started. */
-int launch_start(struct launch *launch, char *const argv[], void (*prepare)(void *context), void *context);
+/* Start argv[0], found as execvp(3) does. Signal dispositions and mask are those this process had. Returns 0, or the
+ * errno with which it could not be started. */
+int launch_start(struct launch *launch, char *const argv[]);
 
 /* Sleep for `milliseconds`, or less where something happens, and pass signals on to the child. Returns true once it has
  * ended, with its exit status, or 128 plus the signal that killed it. */

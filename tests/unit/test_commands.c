@@ -178,6 +178,21 @@ Test(commands, run_sets_the_environment)
     cr_assert_str_eq(said, "");
 }
 
+Test(commands, run_takes_the_last_of_repeated_options)
+{
+    char *arguments[2 * 40 + 8] = {"recvshim", "run", "-q", "--seed=1"};
+    size_t count = 4;
+    for (size_t i = 0; i < 40; i++) {
+        arguments[count++] = "--seed";
+        arguments[count++] = "7";
+    }
+    arguments[count++] = "sh";
+    arguments[count++] = "-c";
+    arguments[count++] = "echo $RECVSHIM_SEED";
+    cr_assert_eq(status_of(arguments), 0);
+    cr_assert_str_eq(printed, "7\n");
+}
+
 Test(commands, run_leaves_signals_as_they_were)
 {
     /* SIGINT is 2, SIGPIPE 13, SIGCHLD 17: SigIgn's bits 1, 12 and 16. */
