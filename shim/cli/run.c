@@ -283,7 +283,7 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
     } else {
         const char *name = arguments->command[0];
         message("%s: cannot be run: %s", *name != '\0' ? name : "''", strerror(failure));
-        status = failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
+        status = launch.pid < 0 ? STATUS_RUN_FAILED : failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
     }
     feed_free(&feed);
     return status;
