@@ -8,17 +8,17 @@
 
 struct launch {
     pid_t pid;
-    sigset_t watched; /* blocked here while the child runs, and taken by launch_wait() */
-    sigset_t mask;    /* what this process had before: the child gets it */
+    sigset_t mask; /* what this process had before: the child gets it */
     struct sigaction on_child, on_pipe;
 };
 
-/* Start argv[0], found as execvp(3) does, after prepare(context) has been called in the child. Signal dispositions and
- * mask are those this process had. Returns 0, or the errno with which it could not be started. */
-int launch_start(struct launch *launch, char *const argv[], void (*prepare)(void *context), void *context);
+/* Start argv[0], found as execvp(3) does. Signal dispositions and mask are those this process had. From then on,
+ * signals to this process are passed on to the child. One at a time. Returns 0, or the errno with which it could not be
+ * started: `pid` is then -1 if it was not for the program, but for want of a process or descriptor. */
+int launch_start(struct launch *launch, char *const argv[]);
 
-/* Sleep for `milliseconds`, or less where something happens, and pass signals on to the child. Returns true once it has
- * ended, with its exit status, or 128 plus the signal that killed it. */
+/* Sleep for `milliseconds`, or less where something happens. Returns true once the child has ended, with its exit
+ * status, or 128 plus the signal that killed it; signals then are this process's own again. */
 bool launch_wait(struct launch *launch, long milliseconds, int *status);
 
 #endif

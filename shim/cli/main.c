@@ -3,6 +3,7 @@
 #include "message.h"
 
 #include <argp.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,8 +59,21 @@ static int dispatch(const struct command *command, int argc, char **argv)
     return command->run(argc, argv);
 }
 
+/* A file opened where stdin, stdout or stderr is closed would get its number, and what is meant for a person would go
+ * into a trace. O_PATH keeps the number and behaves as closed; the program that is run finds it closed as well. */
+static void occupy_closed_descriptors(void)
+{
+    int fd;
+    do {
+        fd = open("/", O_PATH | O_CLOEXEC);
+    } while (fd >= 0 && fd <= STDERR_FILENO);
+    if (fd >= 0)
+        close(fd);
+}
+
 int main(int argc, char **argv)
 {
+    occupy_closed_descriptors();
     if (argc < 2) {
         print_help(stderr);
         return STATUS_USAGE;

@@ -18,61 +18,63 @@
 #include <time.h>
 #include <unistd.h>
 
-#define POLL_MS       20
-#define VARIABLES_MAX 32
-
-/* The environment of the child: a variable's name with its prefix, and its value. */
-struct variable {
-    char name[64];
-    const char *value;
-};
+#define POLL_MS 20
 
 struct arguments {
     char **command; /* with its arguments; NULL ends it */
     struct settings settings;
-    struct variable variables[VARIABLES_MAX];
-    size_t variable_count;
     const char *trace;  /* NULL: in memory, and gone in the end */
     const char *output; /* NULL: stderr */
     const struct format *format;
     const char *colour;
     bool quiet;
     char library[PATH_MAX];
-    char trace_setting[2 * PATH_MAX]; /* RECVSHIM_TRACE for the child */
 };
 
-enum { KEY_FORMAT = 256, KEY_COLOR, KEY_TRACE, KEY_SETTING };
+/* From KEY_SIZE on, an option is the variable of its name in capitals: --eintr sets RECVSHIM_EINTR. */
+enum {
+    KEY_FORMAT = 256,
+    KEY_COLOR,
+    KEY_TRACE,
+    KEY_SIZE,
+    KEY_FULL,
+    KEY_TRACING,
+    KEY_EVENTS,
+    KEY_DURATION,
+    KEY_CALLS,
+    KEY_EINTR,
+    KEY_SCOPE,
+    KEY_SEED
+};
 
-/* An option with KEY_SETTING is the variable of its name in capitals: --eintr sets RECVSHIM_EINTR. */
 static const struct argp_option options[] = {
     {"output", 'o', "FILE", 0, "Write the events there instead of to stderr", 1},
     {"format", KEY_FORMAT, "FORMAT", 0, "text (the default), json or csv", 1},
     {"color", KEY_COLOR, "WHEN", 0, "Colour: auto (the default), always or never", 1},
     {"quiet", 'q', NULL, 0, "Print events only: no remarks on what could not be traced, or was lost", 1},
     {"trace", KEY_TRACE, "FILE", 0, "Keep the trace itself; an existing one is joined", 2},
-    {"size", KEY_SETTING, "BYTES", 0, "Room for records, with K, M or G (16M)", 2},
-    {"full", KEY_SETTING + 1, "WHAT", 0, "When it is used up: overwrite (the default), stop", 2},
-    {"tracing", KEY_SETTING + 2, "SWITCH", 0, "Recording starts switched on (the default) or off", 2},
-    {"events", KEY_SETTING + 3, "LIST", 0, "Events to record: all, or a list (all but would-block)", 2},
-    {"duration", KEY_SETTING + 4, "SWITCH", 0, "Measure the time spent in each call: on, off (the default)", 2},
-    {"calls", KEY_SETTING + 5, "LIST", 0, "Calls to handle (recv,recvfrom)", 3},
-    {"eintr", KEY_SETTING + 6, "POLICY", 0, "Interrupted calls to retry: always (the default), never", 3},
-    {"scope", KEY_SETTING + 7, "POLICY", 0, "IPv6 scope ids: canonical (the default), strip, kame, keep", 3},
-    {"seed", KEY_SETTING + 8, "NUMBER", 0, "Seed of every random choice", 3},
+    {"size", KEY_SIZE, "BYTES", 0, "Room for records, with K, M or G (16M)", 2},
+    {"full", KEY_FULL, "WHAT", 0, "When it is used up: overwrite (the default), stop", 2},
+    {"tracing", KEY_TRACING, "SWITCH", 0, "Recording starts switched on (the default) or off", 2},
+    {"events", KEY_EVENTS, "LIST", 0, "Events to record: all, or a list (all but would-block)", 2},
+    {"duration", KEY_DURATION, "SWITCH", 0, "Measure the time spent in each call: on, off (the default)", 2},
+    {"calls", KEY_CALLS, "LIST", 0, "Calls to handle (recv,recvfrom)", 3},
+    {"eintr", KEY_EINTR, "POLICY", 0, "Interrupted calls to retry: always (the default), never", 3},
+    {"scope", KEY_SCOPE, "POLICY", 0, "IPv6 scope ids: canonical (the default), strip, kame, keep", 3},
+    {"seed", KEY_SEED, "NUMBER", 0, "Seed of every random choice", 3},
     {0},
 };
 
-static void set_variable(struct arguments *arguments, const char *setting, const char *value)
+/* The variable that a setting is, as the library reads it from the environment. */
+static void name_variable(const char *setting, char name[64])
 {
-    struct variable *variable = &arguments->variables[arguments->variable_count++];
-    snprintf(variable->name, sizeof variable->name, "%s%s", SETTINGS_PREFIX, setting);
-    variable->value = value;
+    snprintf(name, 64, "%s%s", SETTINGS_PREFIX, setting);
 }
 
 static void take_setting(struct argp_state *state, const char *option, const char *value)
 {
     struct arguments *arguments = state->input;
-    char setting[32];
+    char setting[32], name[64];
     size_t length = 0;
     for (; length < sizeof setting - 1 && option[length] != '\0'; length++)
         setting[length] = (char)(option[length] == '-' ? '_' : toupper((unsigned char)option[length]));
@@ -80,9 +82,8 @@ static void take_setting(struct argp_state *state, const char *option, const cha
     const char *accepted = settings_parse(&arguments->settings, setting, value);
     if (accepted != NULL)
         argp_error(state, "--%s=%s: must be %s", option, value, accepted);
-    if (arguments->variable_count == VARIABLES_MAX)
-        argp_error(state, "too many settings");
-    set_variable(arguments, setting, value);
+    name_variable(setting, name);
+    setenv(name, value, 1);
 }
 
 static error_t take_option(int key, char *value, struct argp_state *state)
@@ -116,28 +117,25 @@ static error_t take_option(int key, char *value, struct argp_state *state)
         argp_error(state, "give a COMMAND");
         return 0;
     default:
-        if (key < KEY_SETTING)
+        if (key < KEY_SIZE || key > KEY_SEED)
             return ARGP_ERR_UNKNOWN;
         for (const struct argp_option *option = options; option->name != NULL; option++)
             if (option->key == key)
                 take_setting(state, option->name, value);
-        return key < KEY_SETTING + 9 ? 0 : ARGP_ERR_UNKNOWN;
+        return 0;
     }
 }
 
-/* Settings that come from the environment decide here as well: a trace is made with them. Those given as options come
- * first, and RECVSHIM_TRACE is this command's own to give. */
+/* Settings that come from the environment decide here as well: a trace is made with them. Those given as options stand
+ * there by now; RECVSHIM_TRACE is this command's own to give. */
 static bool take_environment(struct arguments *arguments)
 {
     const char *setting;
     for (size_t index = 0; (setting = settings_name(index)) != NULL; index++) {
         char name[64];
-        snprintf(name, sizeof name, "%s%s", SETTINGS_PREFIX, setting);
+        name_variable(setting, name);
         const char *value = getenv(name);
-        bool given = strcmp(setting, "TRACE") == 0;
-        for (size_t i = 0; i < arguments->variable_count; i++)
-            given = given || strcmp(arguments->variables[i].name, name) == 0;
-        if (given || value == NULL || *value == '\0')
+        if (strcmp(setting, "TRACE") == 0 || value == NULL || *value == '\0')
             continue;
         const char *accepted = settings_parse(&arguments->settings, setting, value);
         if (accepted != NULL) {
@@ -149,7 +147,7 @@ static bool take_environment(struct arguments *arguments)
 }
 
 /* Memory that nobody can shrink, reached by the child through this process's descriptor. */
-static struct trace_error open_memory(struct arguments *arguments, struct trace *trace)
+static struct trace_error open_memory(const struct arguments *arguments, struct trace *trace)
 {
     int fd = memfd_create("recvshim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
@@ -161,12 +159,14 @@ static struct trace_error open_memory(struct arguments *arguments, struct trace 
         close(fd);
         return error;
     }
-    snprintf(arguments->trace_setting, sizeof arguments->trace_setting, "/proc/%d/fd/%d", (int)getpid(), fd);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), fd);
+    setenv(SETTINGS_PREFIX "TRACE", path, 1);
     return trace_map(fd, TRACE_REPAIR, trace);
 }
 
 /* A file that is kept: made here, so that what is wrong with it is known before the program starts. */
-static struct trace_error open_file(struct arguments *arguments, struct trace *trace)
+static struct trace_error open_file(const struct arguments *arguments, struct trace *trace)
 {
     struct trace_error error = trace_join(arguments->trace, &arguments->settings.trace, trace);
     if (error.what != NULL)
@@ -176,34 +176,29 @@ static struct trace_error open_file(struct arguments *arguments, struct trace *t
     if (error.what != NULL)
         return error;
 
-    char path[PATH_MAX];
+    char path[PATH_MAX], setting[2 * PATH_MAX];
     if (realpath(arguments->trace, path) == NULL) {
         trace_close(trace);
         return (struct trace_error){"cannot be named", errno};
     }
-    char *to = arguments->trace_setting;
+    char *to = setting;
     for (const char *from = path; *from != '\0'; from++) {
         if (*from == '%')
             *to++ = '%'; /* a percent sign begins what the library replaces */
         *to++ = *from;
     }
     *to = '\0';
+    setenv(SETTINGS_PREFIX "TRACE", setting, 1);
     return error;
 }
 
-/* In the child, before its exec. */
-static void prepare_environment(void *context)
+static void preload(const char *library)
 {
-    const struct arguments *arguments = context;
-    for (size_t i = 0; i < arguments->variable_count; i++)
-        setenv(arguments->variables[i].name, arguments->variables[i].value, 1);
-    setenv(SETTINGS_PREFIX "TRACE", arguments->trace_setting, 1);
-
     const char *others = getenv("LD_PRELOAD");
     char *list;
     if (others == NULL || *others == '\0')
-        setenv("LD_PRELOAD", arguments->library, 1);
-    else if (asprintf(&list, "%s:%s", arguments->library, others) > 0)
+        setenv("LD_PRELOAD", library, 1);
+    else if (asprintf(&list, "%s:%s", library, others) > 0)
         setenv("LD_PRELOAD", list, 1);
 }
 
@@ -266,7 +261,7 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
     return status;
 }
 
-static int run(struct arguments *arguments, struct trace *trace, int fd)
+static int run(const struct arguments *arguments, struct trace *trace, int fd)
 {
     static struct feed feed; /* too large for a stack */
     feed_init(&feed, trace, READER_NOW, fd, arguments->format);
@@ -281,14 +276,14 @@ static int run(struct arguments *arguments, struct trace *trace, int fd)
     clock_gettime(CLOCK_MONOTONIC, &now);
     uint64_t started = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
     struct launch launch;
-    int status, failure = launch_start(&launch, arguments->command, prepare_environment, arguments);
+    int status, failure = launch_start(&launch, arguments->command);
     if (failure == 0) {
         feed_begin(&feed);
         status = attend(arguments, &feed, &launch, &inspection, started);
     } else {
         const char *name = arguments->command[0];
         message("%s: cannot be run: %s", *name != '\0' ? name : "''", strerror(failure));
-        status = failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
+        status = launch.pid < 0 ? STATUS_RUN_FAILED : failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
     }
     feed_free(&feed);
     return status;
@@ -301,7 +296,8 @@ int command_run(int argc, char **argv)
         take_option,
         "COMMAND [ARG...]",
         "Run COMMAND under the shim and print its events as they happen.\v"
-        "The settings may also stand in the environment: RECVSHIM_SIZE for --size, and so on.\n\n"
+        "The settings may also stand in the environment: RECVSHIM_SIZE for --size, and so on; but for RECVSHIM_TRACE, "
+        "which --trace alone decides.\n\n"
         "Exit status: COMMAND's own; 128+N if signal N killed it; 125 if recvshim itself failed, 126 if COMMAND cannot "
         "be executed, 127 if there is none.",
         NULL,
@@ -337,6 +333,7 @@ int command_run(int argc, char **argv)
         message_trace_error(arguments.trace != NULL ? arguments.trace : "trace in memory", error);
         return STATUS_RUN_FAILED;
     }
+    preload(arguments.library);
     int status = run(&arguments, &trace, fd);
     trace_close(&trace);
     if (fd != STDERR_FILENO && close(fd) != 0)

@@ -20,6 +20,9 @@ bool process_list_update(struct process_list *list, const struct trace *trace)
     struct process *items = reallocarray(list->items, entries + 1, sizeof *items);
     if (items == NULL)
         return false;
+    /* The list has moved: should the trace be cut short below (guard_run()), it is empty, and still its own. */
+    list->items = items;
+    list->count = 0;
 
     size_t count = 0;
     for (uint64_t i = 0; i < entries; i++) {

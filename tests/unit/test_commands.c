@@ -5,12 +5,14 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <pty.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -178,6 +180,21 @@ Test(commands, run_sets_the_environment)
     cr_assert_str_eq(said, "");
 }
 
+Test(commands, run_takes_the_last_of_repeated_options)
+{
+    char *arguments[2 * 40 + 8] = {"recvshim", "run", "-q", "--seed=1"};
+    size_t count = 4;
+    for (size_t i = 0; i < 40; i++) {
+        arguments[count++] = "--seed";
+        arguments[count++] = "7";
+    }
+    arguments[count++] = "sh";
+    arguments[count++] = "-c";
+    arguments[count++] = "echo $RECVSHIM_SEED";
+    cr_assert_eq(status_of(arguments), 0);
+    cr_assert_str_eq(printed, "7\n");
+}
+
 Test(commands, run_leaves_signals_as_they_were)
 {
     /* SIGINT is 2, SIGPIPE 13, SIGCHLD 17: SigIgn's bits 1, 12 and 16. */
@@ -192,21 +209,89 @@ Test(commands, run_leaves_signals_as_they_were)
     cr_assert_str_eq(printed, native);
 }
 
-Test(commands, run_passes_signals_on)
+static void wait_for(int fd, const char *text)
+{
+    char found[1 << 12] = "";
+    while (strstr(found, text) == NULL) {
+        usleep(10000);
+        found[pread(fd, found, sizeof found - 1, 0)] = '\0';
+    }
+}
+
+static void expect_passed_on(int number, const char *trap)
 {
     int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
-    static const char wait[] = "trap 'echo told; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
-    pid_t pid = start((char *[]){"recvshim", "run", "-q", "sh", "-c", (char *)wait, NULL}, out, err);
-    char text[64] = "";
-    while (strcmp(text, "ready\n") != 0) {
-        usleep(10000);
-        text[pread(out, text, sizeof text - 1, 0)] = '\0';
-    }
-    kill(pid, SIGTERM);
-    cr_assert_eq(wait_status(pid), 3);
+    char wait[128];
+    snprintf(wait, sizeof wait, "trap 'echo told; exit 3' %s; echo ready; while :; do sleep 0.05; done", trap);
+    pid_t pid = start((char *[]){"recvshim", "run", "-q", "bash", "-c", wait, NULL}, out, err);
+    wait_for(out, "ready\n");
+    kill(pid, number);
+    cr_assert_eq(wait_status(pid), 3, "%s", trap);
     slurp(out, printed, sizeof printed);
     cr_assert_str_eq(printed, "ready\ntold\n");
     close(err);
+}
+
+Test(commands, run_passes_signals_on)
+{
+    expect_passed_on(SIGTERM, "TERM");
+    expect_passed_on(SIGRTMIN + 1, "RTMIN+1");
+    expect_passed_on(SIGVTALRM, "VTALRM");
+}
+
+/* Events enough to fill a pipe that nobody reads. */
+Test(commands, run_passes_signals_on_while_its_output_waits)
+{
+    int ends[2], out = memfd_create("out", MFD_CLOEXEC);
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    cr_assert_eq(fcntl(ends[1], F_SETPIPE_SZ, 4096), 4096);
+    char filling[4096] = "";
+    cr_assert_eq(write(ends[1], filling, sizeof filling), (ssize_t)sizeof filling);
+    static const char wait[] = "trap 'echo told; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
+    /* The header line of CSV is what has to wait. */
+    char *arguments[] = {"recvshim", "run", "-q", "--format", "csv", "sh", "-c", (char *)wait, NULL};
+    pid_t pid = start(arguments, out, ends[1]);
+    wait_for(out, "ready\n");
+    usleep(100000);
+    kill(pid, SIGTERM);
+    wait_for(out, "told\n");
+    close(ends[0]);
+    cr_assert_eq(wait_status(pid), 3);
+    close(ends[1]);
+    close(out);
+}
+
+/* The terminal tells the foreground group; a program that has left it would never hear of Ctrl-C. */
+Test(commands, run_passes_signals_on_to_another_group)
+{
+    int terminal;
+    static const char wait[] = "trap 'exit 3' INT; echo ready; while :; do sleep 0.05; done";
+    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+    if (pid == 0)
+        execl(COMMAND_PATH, "recvshim", "run", "-q", "setsid", "sh", "-c", wait, NULL);
+    char text[64] = "";
+    for (size_t length = 0; strstr(text, "ready") == NULL;) {
+        ssize_t got = read(terminal, text + length, sizeof text - 1 - length);
+        cr_assert_gt(got, 0);
+        length += (size_t)got;
+    }
+    cr_assert_eq(write(terminal, "\003", 1), 1);
+    cr_assert_eq(wait_status(pid), 3);
+    close(terminal);
+}
+
+Test(commands, run_fails_itself_for_want_of_a_process)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit none = {0, 0};
+        if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) /* root has no such limit */
+            _exit(125);
+        setrlimit(RLIMIT_NPROC, &none);
+        execl(COMMAND_PATH, "recvshim", "run", "true", NULL);
+        _exit(125); /* out of that user's reach */
+    }
+    cr_assert_eq(wait_status(pid), 125);
 }
 
 Test(commands, show_refuses_what_is_no_trace)
@@ -271,6 +356,30 @@ Test(commands, show_prints_and_counts)
     cr_assert_eq(truncate(path, 66000), 0);
     cr_assert_eq(STATUS("show", path), 1);
     expect_said("has been truncated");
+}
+
+/* Started with a descriptor closed, nothing that is said or printed may land in the trace. */
+Test(commands, closed_descriptors_stay_closed)
+{
+    static const char commands[] = COMMAND_PATH " run --trace $T true 2>&-; " COMMAND_PATH
+                                                " show -f $T >&-; echo show $? >&2; " /* and 1 is free */
+        COMMAND_PATH " run -q sh -c 'echo x >&2' 2>&- || echo closed >&2; ";
+    make_trace();
+    setenv("T", path, 1);
+    struct trace recording; /* so that `show` follows, and opens the trace for writing */
+    cr_assert_null(trace_open(path, TRACE_RECORD, &recording).what);
+    int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
+    pid_t pid = fork();
+    if (pid == 0) {
+        dup2(out, STDOUT_FILENO);
+        dup2(err, STDERR_FILENO);
+        execl("/bin/sh", "sh", "-c", commands, NULL);
+    }
+    wait_status(pid);
+    slurp(err, said, sizeof said);
+    cr_assert_str_eq(said, "recvshim: stdout: cannot be written: Bad file descriptor\nshow 1\nclosed\n");
+    cr_assert_eq(STATUS("show", path), 0, "the trace is whole");
+    close(out);
 }
 
 Test(commands, show_ends_quietly_with_its_reader)

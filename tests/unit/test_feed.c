@@ -77,6 +77,26 @@ Test(feed, prefers_disorder_to_loss)
     feed_free(&feed);
 }
 
+/* Its pages can go at any look at the trace: here at the process table, while the list is copied again. */
+Test(feed, survives_a_truncated_process_table)
+{
+    struct recvshim_header header = fixture_header();
+    header.processes = 128;
+    struct trace trace;
+    cr_assert_null(trace_map(fixture_file(&header, 0), TRACE_CONTROL, &trace).what);
+    fixture_process(&trace, 42, 0, "curl");
+    feed_init(&feed, &trace, READER_OLDEST, memfd_create("output", MFD_CLOEXEC), &format_chrome);
+    cr_assert(feed_cycle(&feed, true));
+    cr_assert_eq(feed.processes.count, 1);
+    atomic_fetch_add(&trace.counters->processes, 100);
+    cr_assert_eq(ftruncate(trace.fd, RECVSHIM_WRITABLE_OFFSET + 4096), 0);
+    cr_assert(!feed_cycle(&feed, true));
+    cr_assert(feed.cut_short);
+    cr_assert_eq(feed.processes.count, 0, "nothing refers to where the list was");
+    feed_end(&feed);
+    feed_free(&feed);
+}
+
 static _Atomic bool stop_writing;
 
 static void *write_records(void *context)
