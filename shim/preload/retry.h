@@ -4,6 +4,7 @@
 
 #include "call.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -14,9 +15,10 @@ struct retried {
 
 /* Go on with a call that has just failed with EINTR.
  *
+ * `may_time_out`: whether the descriptor may have an SO_RCVTIMEO; where not, the kernel is not asked.
  * `entry`: clock_now() when the call began; 0 where that was not noted, and the deadline then counts from now.
  * `room`: *call->address_length as the program gave it. */
-struct retried retry(const struct call *call, uint64_t entry, socklen_t room);
+struct retried retry(const struct call *call, bool (*may_time_out)(int fd), uint64_t entry, socklen_t room);
 
 /* What is left of a time-out, in nanoseconds; 0 once the deadline has passed. Pure. A time-out of microseconds beyond
  * what nanoseconds can count is as good as none. */
