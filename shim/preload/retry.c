@@ -43,18 +43,20 @@ static int socket_number(int fd, int option)
 }
 
 /* Wait until the socket may have something, at most for `nanoseconds`. A cancellation point, before any data is taken.
- * Returns poll's events, 0 on time-out or interruption. */
-static short wait_for_data(const struct call *call, uint64_t nanoseconds, uint32_t *retries)
+ * *seen are poll's events, 0 on time-out or interruption. Returns false where poll is refused: under a RLIMIT_NOFILE of
+ * 0, which locked-in programs have, and by a filter of seccomp. */
+static bool wait_for_data(const struct call *call, uint64_t nanoseconds, uint32_t *retries, short *seen)
 {
     struct pollfd socket = {.fd = call->fd, .events = (short)(call->flags & MSG_OOB ? POLLPRI : POLLIN)};
     struct timespec limit = {.tv_sec = (time_t)(nanoseconds / NANOSECONDS_A_SECOND),
                              .tv_nsec = (long)(nanoseconds % NANOSECONDS_A_SECOND)};
     int ready = ppoll(&socket, 1, &limit, NULL);
-    if (ready < 0 && errno == EINTR)
+    *seen = 0;
+    if (ready > 0)
+        *seen = socket.revents;
+    else if (ready < 0 && errno == EINTR)
         count(retries);
-    if (ready <= 0)
-        return 0;
-    return socket.revents;
+    return ready >= 0 || errno == EINTR;
 }
 
 /* poll shows an error that a receive does not return (a full error queue, say): waiting on poll would spin. */
@@ -100,7 +102,11 @@ static struct retried receive_until(const struct call *call, uint64_t timeout, u
         }
         if (seen != 0 && (seen & (POLLIN | POLLPRI)) == 0)
             pause_shortly(rest);
-        seen = wait_for_data(call, rest, &retries);
+        if (!wait_for_data(call, rest, &retries, &seen)) {
+            errno = EINTR; /* the last interruption is left to the program, as one that is exempt is */
+            retries--;
+            break;
+        }
         /* An error behind data that was gathered stays on the socket for the next call, as it does in the kernel: a
          * receive would take it off. */
         if (gathered > 0 && (seen & POLLERR) != 0)

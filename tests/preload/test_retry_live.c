@@ -175,6 +175,19 @@ Test(retry_live, exempt_from_the_deadline)
     }
 }
 
+/* Programs that lock themselves in set RLIMIT_NOFILE to 0, and a retry that cannot wait must not spin in its place. */
+Test(retry_live, left_interrupted_where_poll_is_refused)
+{
+    struct finished job = RUN(.argv = {"interrupted", "tick=50", "timeout=500", "no-poll=1"});
+    struct ring ring = only_record(&job, -1, EINTR, RECVSHIM_EVENT_INTERRUPTED);
+    cr_expect_eq(ring.records[0].retries, 0);
+    cr_expect_eq(said(&job, "ticks"), 1);
+
+    unlink(trace_path());
+    job = RUN(.argv = {"interrupted", "tick=50", "timeout=0", "send-at=3", "no-poll=1"});
+    only_record(&job, 1, 0, RECVSHIM_EVENT_RECEIVE);
+}
+
 /* poll answers POLLERR at once for as long as the error queue holds something, and a receive EAGAIN. */
 Test(retry_live, a_full_error_queue_does_not_spin)
 {

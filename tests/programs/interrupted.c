@@ -2,8 +2,11 @@
  *   tick=MS       period of the signal, 0 for none          restart=1     the handler has SA_RESTART
  *   timeout=MS    SO_RCVTIMEO, 0 for none                    socket=pair|accepted|dup|inherited
  *   send-at=N     from the Nth tick on, `bytes` ticks send a byte each   length=N      asked for
- *   waitall=1 peek=1 lowat=N   as they are named             no-address=1  recvfrom without one, its length nowhere */
+ *   waitall=1 peek=1 lowat=N   as they are named             no-address=1  recvfrom without one, its length nowhere
+ *   no-poll=1     by RLIMIT_NOFILE, which poll(2) holds its count against */
 #include "victim.h"
+
+#include <sys/resource.h>
 
 static volatile sig_atomic_t ticks;
 static long send_at, bytes;
@@ -65,6 +68,10 @@ int main(int argc, char **argv)
     flags |= number(argv, "peek", 0) ? MSG_PEEK : 0;
     for (long ready = number(argv, "ready", 0); ready > 0; ready--)
         must(write(peer, "y", 1) == 1, "write");
+
+    const struct rlimit none = {0, 0};
+    if (number(argv, "no-poll", 0))
+        must(setrlimit(RLIMIT_NOFILE, &none) == 0, "RLIMIT_NOFILE");
 
     char buffer[64];
     handle(SIGALRM, on_tick, number(argv, "restart", 0) ? SA_RESTART : 0);
