@@ -171,7 +171,7 @@ static bool has_deadline(const struct call *call)
 /* The call failed with EINTR. Out of line, as it is rare. */
 __attribute__((cold, noinline)) static void absorb(const struct call *call, struct outcome *outcome)
 {
-    struct retried retried = retry(call, has_deadline(call), outcome->entry, outcome->room);
+    struct retried retried = retry(call, outcome->entry, outcome->room);
     outcome->result = retried.result;
     outcome->retries = retried.retries;
 }

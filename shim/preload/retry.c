@@ -1,6 +1,7 @@
 #include "retry.h"
 
 #include "clock.h"
+#include "connection.h"
 #include "next.h"
 
 #include <errno.h>
@@ -119,12 +120,14 @@ static struct retried receive_until(const struct call *call, uint64_t timeout, u
     return (struct retried){part, retries};
 }
 
-struct retried retry(const struct call *call, bool may_time_out, uint64_t entry, socklen_t room)
+struct retried retry(const struct call *call, uint64_t entry, socklen_t room)
 {
     struct retried done = {.result = -1, .retries = 1};
+    const bool waits = (call->flags & MSG_DONTWAIT) == 0;
     for (;;) {
-        /* Read anew each time: another thread may set it meanwhile, and a handler may. */
-        uint64_t timeout = may_time_out ? receive_timeout(call->fd) : 0;
+        /* Asked anew each time: another thread may set it meanwhile, and a handler may. Where it is known not to be
+         * set, the kernel is not asked. */
+        uint64_t timeout = waits && connection_may_time_out(call->fd) ? receive_timeout(call->fd) : 0;
         if (timeout != 0) {
             bool exempt = (call->flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL) ||
                           socket_number(call->fd, SO_RCVLOWAT) > 1;

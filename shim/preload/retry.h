@@ -4,7 +4,6 @@
 
 #include "call.h"
 
-#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -15,10 +14,9 @@ struct retried {
 
 /* Go on with a call that has just failed with EINTR.
  *
- * `may_time_out`: false where SO_RCVTIMEO is known not to be set; it is not read then.
  * `entry`: clock_now() when the call began; 0 where that was not noted, and the deadline then counts from now.
  * `room`: *call->address_length as the program gave it. */
-struct retried retry(const struct call *call, bool may_time_out, uint64_t entry, socklen_t room);
+struct retried retry(const struct call *call, uint64_t entry, socklen_t room);
 
 /* What is left of a time-out, in nanoseconds; 0 once the deadline has passed. Pure. A time-out of microseconds beyond
  * what nanoseconds can count is as good as none. */

@@ -67,6 +67,15 @@ Test(retry_live, deadline_set_through_a_duplicate)
     check_deadline("socket=dup", NULL);
 }
 
+/* At the third interruption, the second of the retry; counted from there, as nothing was known of it at entry. */
+Test(retry_live, deadline_set_meanwhile)
+{
+    struct finished job =
+        RUN(.argv = {"interrupted", "tick=50", "timeout-at=3", "send-at=60"}, .env = {"RECVSHIM_EVENTS=all"});
+    only_record(&job, -1, EAGAIN, RECVSHIM_EVENT_WOULD_BLOCK);
+    cr_expect_geq(said(&job, "elapsed_us"), 2 * TICK_US + TIMEOUT_US);
+}
+
 /* The kernel restarts a receive for SA_RESTART, but not one with SO_RCVTIMEO. */
 Test(retry_live, deadline_under_a_restarting_handler)
 {

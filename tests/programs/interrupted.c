@@ -3,16 +3,24 @@
  *   timeout=MS    SO_RCVTIMEO, 0 for none                    socket=pair|accepted|dup|inherited
  *   send-at=N     from the Nth tick on, `bytes` ticks send a byte each   length=N      asked for
  *   waitall=1 peek=1 lowat=N   as they are named             no-address=1  recvfrom without one, its length nowhere
+ *   timeout-at=N  SO_RCVTIMEO of half a second, set by the Nth tick's handler
  *   no-poll=1     by RLIMIT_NOFILE, which poll(2) holds its count against */
 #include "victim.h"
 
 #include <sys/resource.h>
 
 static volatile sig_atomic_t ticks;
-static long send_at, bytes;
-static int peer;
+static long send_at, bytes, timeout_at;
+static int receiver, peer;
 
-/* Sends out of the handler: the data comes at a tick that is known, with no second process to wait for. */
+static void set_timeout(int fd, long milliseconds)
+{
+    struct timeval timeout = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+    if (milliseconds != 0)
+        must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0, "SO_RCVTIMEO");
+}
+
+/* Acts out of the handler: the data comes at a tick that is known, with no second process to wait for. */
 static void on_tick(int signal)
 {
     (void)signal;
@@ -20,14 +28,9 @@ static void on_tick(int signal)
     ticks++;
     if (send_at != 0 && ticks >= send_at && ticks < send_at + bytes)
         must(write(peer, "x", 1) == 1, "write");
+    if (timeout_at != 0 && ticks == timeout_at)
+        set_timeout(receiver, 500);
     errno = error;
-}
-
-static void set_timeout(int fd, long milliseconds)
-{
-    struct timeval timeout = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
-    if (milliseconds != 0)
-        must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0, "SO_RCVTIMEO");
 }
 
 /* The socket as `socket=` asks for it. The inherited one is received by this program's second life, as fd 3. */
@@ -58,7 +61,8 @@ static int open_socket(char **argv, long timeout)
 int main(int argc, char **argv)
 {
     (void)argc;
-    int fd = open_socket(argv, number(argv, "timeout", 0));
+    int fd = receiver = open_socket(argv, number(argv, "timeout", 0));
+    timeout_at = number(argv, "timeout-at", 0);
     send_at = number(argv, "send-at", 0);
     bytes = number(argv, "bytes", 1);
     int lowat = (int)number(argv, "lowat", 0);
