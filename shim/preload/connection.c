@@ -80,9 +80,9 @@ uint64_t connection_identify(int fd, uint64_t id)
     return old >> ID_SHIFT;
 }
 
-int connection_type(int fd)
+int connection_type(int fd, uint64_t noted)
 {
-    int type = (int)((connection_word(fd) & TYPE_MASK) >> TYPE_SHIFT);
+    int type = (int)((noted & TYPE_MASK) >> TYPE_SHIFT);
     if (type != 0)
         return type;
     socklen_t length = sizeof type;
@@ -92,8 +92,14 @@ int connection_type(int fd)
     return type;
 }
 
-bool connection_ended(int fd)
+bool connection_ended(int fd, uint64_t id)
 {
     _Atomic uint64_t *word = word_of(fd);
-    return word == NULL || (atomic_fetch_or_explicit(word, ENDED, memory_order_relaxed) & ENDED) == 0;
+    if (word == NULL)
+        return true;
+    uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
+    while (old >> ID_SHIFT == id && (old & ENDED) == 0)
+        if (atomic_compare_exchange_weak_explicit(word, &old, old | ENDED, memory_order_relaxed, memory_order_relaxed))
+            return true;
+    return old >> ID_SHIFT != id;
 }

@@ -61,11 +61,12 @@ static inline uint64_t connection_id(int fd)
 /* Give an id to one that has none. Returns the id it has then: another thread may have been first. */
 uint64_t connection_identify(int fd, uint64_t id);
 
-/* The socket's type, as SOCK_STREAM; 0 where it cannot be told. Asks the kernel once, where it is not known, so this is
- * for the rare events only. Sets errno. */
-int connection_type(int fd);
+/* The socket's type, as SOCK_STREAM; 0 where it cannot be told. `word` is the descriptor's, from when it was the socket
+ * in question. Asks the kernel once, where it is not known, so this is for the rare events only. Sets errno. */
+int connection_type(int fd, uint64_t word);
 
-/* Note that the connection has ended. Returns whether that is news: an end is reported once. */
-bool connection_ended(int fd);
+/* Note that the connection with this id has ended. Returns whether that is news: an end is reported once. A descriptor
+ * that is another connection's by now is left alone. */
+bool connection_ended(int fd, uint64_t id);
 
 #endif

@@ -58,9 +58,14 @@ static bool claim_process(uint32_t *parent)
     uint32_t pid = (uint32_t)syscall(SYS_getpid), none = 0;
     /* After a raw clone libc still has the parent's tid, and keeps it: then a thread's first look costs a call. */
     uint32_t trust = tid != NULL && *tid == (uint32_t)syscall(SYS_gettid);
-    atomic_store_explicit(&process_identity->trust_libc, trust, memory_order_relaxed);
-
     *parent = atomic_load_explicit(&last_pid, memory_order_relaxed);
+    /* So it is in a child of vfork, where it is right for the parent, whose memory this is and whose first look this
+     * must be. Told apart by that parent: it is not the one that looked last, which is a raw clone's. */
+    if (tid != NULL && !trust && *tid != *parent && *tid == (uint32_t)syscall(SYS_getppid)) {
+        pid = *tid;
+        trust = 1;
+    }
+    atomic_store_explicit(&process_identity->trust_libc, trust, memory_order_relaxed);
     if (!atomic_compare_exchange_strong_explicit(&process_identity->pid, &none, pid, memory_order_relaxed,
                                                  memory_order_relaxed))
         return false;

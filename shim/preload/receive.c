@@ -25,8 +25,10 @@ struct outcome {
     int error;        /* errno, where result is -1 */
     uint32_t retries; /* interruptions absorbed */
     uint64_t entry;   /* when it began; 0 where that was not needed */
-    socklen_t room;   /* of the address buffer, as the program gave it; 0 where it wants no address */
-    bool normalised;  /* the scope id was changed */
+    uint64_t word;  /* the descriptor's when it began: while a call blocks, another thread may close the descriptor, and
+                     * get its number for another connection */
+    socklen_t room; /* of the address buffer, as the program gave it; 0 where it wants no address */
+    bool normalised; /* the scope id was changed */
 };
 
 /* Bytes of the address that the call wrote, or would have: never more than there is room for. */
@@ -109,14 +111,16 @@ static enum recvshim_event event_of(const struct call *call, const struct outcom
         return RECVSHIM_EVENT_RECEIVE; /* as nearly always: not worth the calls */
     int type = 0;
     if (classify_needs_type(call, outcome->result, outcome->error))
-        type = connection_type(call->fd);
+        type = connection_type(call->fd, outcome->word);
     bool over = type == SOCK_SEQPACKET && outcome->result == 0 && hung_up(call->fd);
     return classify(call, outcome->result, outcome->error, type, over);
 }
 
-static uint64_t identify(int fd)
+static uint64_t identify(int fd, uint64_t word)
 {
-    uint64_t id = connection_id(fd);
+    uint64_t id = word >> CONNECTION_ID_SHIFT;
+    if (id == 0)
+        id = connection_id(fd);
     return id != 0 ? id : connection_identify(fd, recorder_new_connection());
 }
 
@@ -126,12 +130,13 @@ __attribute__((noinline)) static void record(const struct call *call, const stru
     enum recvshim_event event = event_of(call, outcome);
     if (!recorder_wants(event))
         return;
+    uint64_t connection = identify(call->fd, outcome->word);
     /* Once for each connection: a program may read the end again and again, or the 0 after a reset. */
-    if (event == RECVSHIM_EVENT_DISCONNECT && !connection_ended(call->fd))
+    if (event == RECVSHIM_EVENT_DISCONNECT && !connection_ended(call->fd, connection))
         return;
     struct recvshim_record record = {
         .time = clock_now(),
-        .connection = identify(call->fd),
+        .connection = connection,
         .result = outcome->result,
         .requested = call->length,
         .fd = call->fd,
@@ -162,15 +167,16 @@ __attribute__((noinline)) static void record(const struct call *call, const stru
 }
 
 /* Whether SO_RCVTIMEO has to be kept as a deadline, should the call be interrupted. */
-static bool has_deadline(const struct call *call)
+static bool has_deadline(const struct call *call, uint64_t word)
 {
     return receive_settings.eintr != EINTR_NEVER && (call->flags & MSG_DONTWAIT) == 0 &&
-           connection_may_time_out(call->fd);
+           (word & CONNECTION_NO_TIMEOUT) == 0;
 }
 
 /* The call failed with EINTR. Out of line, as it is rare. */
 __attribute__((cold, noinline)) static void absorb(const struct call *call, struct outcome *outcome)
 {
+    outcome->word = connection_word(call->fd); /* the handler may have made another socket of it */
     struct retried retried = retry(call, connection_may_time_out, outcome->entry, outcome->room);
     outcome->result = retried.result;
     outcome->retries = retried.retries;
@@ -185,8 +191,8 @@ ssize_t receive(const struct call *call)
     /* On success errno is what it was at entry, whatever was done in between. */
     int *const error = thread_get()->error;
     const int entry_error = *error;
-    struct outcome outcome = {0};
-    if (has_deadline(call) || (settings->duration && recorder_tracing()))
+    struct outcome outcome = {.word = connection_word(call->fd)};
+    if (has_deadline(call, outcome.word) || (settings->duration && recorder_tracing()))
         outcome.entry = clock_now();
     if (call->address != NULL && call->address_length != NULL)
         outcome.room = *call->address_length;

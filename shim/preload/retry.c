@@ -4,6 +4,7 @@
 #include "next.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
@@ -42,6 +43,14 @@ static int socket_number(int fd, int option)
     int value = 0;
     socklen_t length = sizeof value;
     return getsockopt(fd, SOL_SOCKET, option, &value, &length) == 0 ? value : 0;
+}
+
+/* A handler may have made it so, or another thread: the call would not wait then. */
+static bool is_nonblocking(int fd)
+{
+    next_fcntl_function *next = next_fcntl();
+    int flags = next != NULL ? next(fd, F_GETFL) : -1;
+    return flags >= 0 && (flags & O_NONBLOCK) != 0;
 }
 
 /* poll, a cancellation point only where `cancellable`: past libc it is none. */
@@ -113,7 +122,7 @@ static struct retried receive_until(const struct call *call, uint64_t timeout, u
 
         part = -1;
         uint64_t rest = retry_remaining(timeout, entry, clock_now());
-        if (rest == 0) {
+        if (rest == 0 || is_nonblocking(call->fd)) {
             errno = EAGAIN;
             break;
         }

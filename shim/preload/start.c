@@ -8,9 +8,25 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
+
+/* Write, and leave no SIGPIPE where nobody reads: it would end a program that may never have written there itself. What
+ * was pending before stays. Not pthread_sigmask, which old systems keep in a library of its own. */
+static void write_quietly(int fd, const char *text, size_t length)
+{
+    sigset_t pipe, before, pending;
+    sigemptyset(&pipe);
+    sigaddset(&pipe, SIGPIPE);
+    sigpending(&pending);
+    sigprocmask(SIG_BLOCK, &pipe, &before);
+    if (write(fd, text, length) < 0 && errno == EPIPE && sigismember(&pending, SIGPIPE) == 0)
+        sigtimedwait(&pipe, NULL, &(struct timespec){0});
+    sigprocmask(SIG_SETMASK, &before, NULL);
+}
 
 /* The one thing that the library ever writes outside its trace: a line for a setting that it cannot follow. */
 static void complain(const char *name, const char *value, const char *problem, int error, const char *consequence)
@@ -30,8 +46,7 @@ static void complain(const char *name, const char *value, const char *problem, i
     line_add(&line, "; ");
     line_add(&line, consequence);
     text[line.length] = '\n';
-    if (write(STDERR_FILENO, text, line.length + 1) < 0)
-        return; /* nowhere to say it */
+    write_quietly(STDERR_FILENO, text, line.length + 1);
 }
 
 static void read_settings(struct settings *settings)

@@ -80,6 +80,20 @@ Test(disconnect, reused_descriptor)
     cr_expect_neq(ring.records[0].connection, ring.records[1].connection);
 }
 
+/* A reader is stopped by shutdown and close, and the number is in use again before it has woken: the end is that of the
+ * connection it waited for, and says nothing of the new one. */
+Test(disconnect, closed_and_reused_while_waiting)
+{
+    struct finished job = RUN(.argv = {"hangup", "eof"}, .after = "lower_reuse.so");
+    cr_assert(exited_with(&job, 0));
+    cr_expect_str_eq(job.out, "3/0 0/0 0/0 ");
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_assert_str_eq(events_of(&ring), "Rdd", "%s", events_of(&ring));
+    cr_expect_eq(ring.records[1].connection, ring.records[0].connection);
+    cr_expect_neq(ring.records[2].connection, ring.records[0].connection);
+}
+
 /* What was known of the closed stream (its type, that it had no time-out, that it ended) says nothing of the socket
  * that came by SCM_RIGHTS and has its number. */
 Test(disconnect, descriptor_passed_in_place_of_another)

@@ -76,6 +76,19 @@ Test(retry_live, deadline_set_meanwhile)
     cr_expect_geq(said(&job, "elapsed_us"), 2 * TICK_US + TIMEOUT_US);
 }
 
+/* By a handler, at the first interruption and within the retry: the next call does not wait. */
+Test(retry_live, made_nonblocking_meanwhile)
+{
+    static const char *const ways[][2] = {
+        {"nonblock-at=1", "timeout=0"}, {"nonblock-at=1", "timeout=60000"}, {"nonblock-at=3", "timeout=60000"}};
+    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        unlink(trace_path());
+        struct finished job = RUN(.argv = {"interrupted", "tick=50", "send-at=20", ways[i][0], ways[i][1]},
+                                  .env = {"RECVSHIM_EVENTS=all"});
+        only_record(&job, -1, EAGAIN, RECVSHIM_EVENT_WOULD_BLOCK);
+    }
+}
+
 /* The kernel restarts a receive for SA_RESTART, but not one with SO_RCVTIMEO. */
 Test(retry_live, deadline_under_a_restarting_handler)
 {

@@ -128,3 +128,16 @@ Test(settings_live, a_bad_policy_is_off)
               .env = {"RECVSHIM_SCOPE=nonsense", "LOWER_ADDRESS=2001:db8::1", "LOWER_SCOPE=7"});
     cr_expect_eq(said(&job, "scope"), 7);
 }
+
+static void unread_stderr(void)
+{
+    int fds[2];
+    if (pipe(fds) != 0 || dup2(fds[1], STDERR_FILENO) < 0 || close(fds[0]) != 0 || close(fds[1]) != 0)
+        _exit(71);
+}
+
+Test(settings_live, nobody_reads_the_complaint)
+{
+    struct finished job = RUN(.argv = {"calls"}, .env = {"RECVSHIM_SIZE=nonsense"}, .prepare = unread_stderr);
+    cr_expect(exited_with(&job, 3), "no SIGPIPE: status %#x", (unsigned)job.status);
+}

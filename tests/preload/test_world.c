@@ -113,6 +113,23 @@ Test(world, exec)
     check_child("exec");
 }
 
+/* The first to receive in the child is its own child of vfork: what that notes must be the child's. */
+Test(world, vfork_in_a_new_process)
+{
+    struct finished job = RUN(.argv = {"children", "fork-vfork"});
+    cr_assert(exited_with(&job, 0));
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 61);
+    cr_expect_eq(records_of_pid(&ring, said(&job, "parent")), 40);
+    cr_expect_eq(records_of_pid(&ring, said(&job, "child")), 21);
+    for (long long i = 0; i < ring.count; i++)
+        cr_expect_eq(ring.records[i].tid, ring.records[i].pid);
+    cr_assert_eq(ring.process_count, 2);
+    cr_expect_eq(ring.processes[1].pid, said(&job, "child"));
+    cr_expect_eq(ring.processes[1].parent, said(&job, "parent"));
+}
+
 enum { MANY = 16 };
 
 static void run_many(void)

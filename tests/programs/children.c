@@ -47,6 +47,24 @@ static pid_t by_vfork(void)
     return child;
 }
 
+/* A child that has not received yet, when its own child of vfork does. */
+static pid_t by_fork_and_vfork(void)
+{
+    pid_t child = fork();
+    if (child == 0) {
+        int status;
+        pid_t grandchild = vfork();
+        if (grandchild == 0) {
+            exchange(fds, 1);
+            _exit(0);
+        }
+        must(waitpid(grandchild, &status, 0) == grandchild && status == 0, "grandchild");
+        act_as_child();
+        _exit(0);
+    }
+    return child;
+}
+
 static pid_t by_posix_spawn(void)
 {
     pid_t child;
@@ -69,7 +87,8 @@ static const struct {
     const char *name;
     pid_t (*make)(void);
 } ways[] = {
-    {"fork", by_fork}, {"clone", by_clone}, {"vfork", by_vfork}, {"spawn", by_posix_spawn}, {"exec", by_exec},
+    {"fork", by_fork},         {"clone", by_clone}, {"vfork", by_vfork},
+    {"spawn", by_posix_spawn}, {"exec", by_exec},   {"fork-vfork", by_fork_and_vfork},
 };
 
 int main(int argc, char **argv)

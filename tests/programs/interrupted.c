@@ -4,13 +4,14 @@
  *   send-at=N     from the Nth tick on, `bytes` ticks send a byte each   length=N      asked for
  *   waitall=1 peek=1 lowat=N   as they are named             no-address=1  recvfrom without one, its length nowhere
  *   timeout-at=N  SO_RCVTIMEO of half a second, set by the Nth tick's handler
+ *   nonblock-at=N O_NONBLOCK, set by the Nth tick's handler
  *   no-poll=1     by RLIMIT_NOFILE, which poll(2) holds its count against */
 #include "victim.h"
 
 #include <sys/resource.h>
 
 static volatile sig_atomic_t ticks;
-static long send_at, bytes, timeout_at;
+static long send_at, bytes, timeout_at, nonblock_at;
 static int receiver, peer;
 
 static void set_timeout(int fd, long milliseconds)
@@ -30,6 +31,8 @@ static void on_tick(int signal)
         must(write(peer, "x", 1) == 1, "write");
     if (timeout_at != 0 && ticks == timeout_at)
         set_timeout(receiver, 500);
+    if (nonblock_at != 0 && ticks == nonblock_at)
+        must(fcntl(receiver, F_SETFL, O_NONBLOCK) == 0, "O_NONBLOCK");
     errno = error;
 }
 
@@ -63,6 +66,7 @@ int main(int argc, char **argv)
     (void)argc;
     int fd = receiver = open_socket(argv, number(argv, "timeout", 0));
     timeout_at = number(argv, "timeout-at", 0);
+    nonblock_at = number(argv, "nonblock-at", 0);
     send_at = number(argv, "send-at", 0);
     bytes = number(argv, "bytes", 1);
     int lowat = (int)number(argv, "lowat", 0);

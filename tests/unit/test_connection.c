@@ -21,14 +21,14 @@ Test(connection, made_here)
 {
     connection_made(7, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 1);
     cr_expect_not(connection_may_time_out(7));
-    cr_expect_eq(connection_type(7), SOCK_STREAM);
+    cr_expect_eq(connection_type(7, connection_word(7)), SOCK_STREAM);
     cr_expect_eq(connection_id(7), 1);
     connection_timeout_changed(7);
     cr_expect(connection_may_time_out(7));
     cr_expect_eq(connection_id(7), 1);
     connection_made(7, SOCK_DGRAM, 2);
     cr_expect_not(connection_may_time_out(7), "the number is used anew");
-    cr_expect_eq(connection_type(7), SOCK_DGRAM);
+    cr_expect_eq(connection_type(7, connection_word(7)), SOCK_DGRAM);
     cr_expect_eq(connection_id(7), 2);
 }
 
@@ -37,7 +37,7 @@ Test(connection, accepted)
     connection_made(7, SOCK_SEQPACKET, 1);
     connection_accepted(7, 8, 2);
     cr_expect_not(connection_may_time_out(8));
-    cr_expect_eq(connection_type(8), SOCK_SEQPACKET);
+    cr_expect_eq(connection_type(8, connection_word(8)), SOCK_SEQPACKET);
     cr_expect_eq(connection_id(8), 2);
     connection_timeout_changed(7);
     cr_expect_not(connection_may_time_out(8), "accepted before");
@@ -52,7 +52,7 @@ Test(connection, duplicated)
     connection_made(7, SOCK_STREAM, 1);
     connection_duplicated(7, 8);
     cr_expect_eq(connection_id(8), 1, "the same connection");
-    cr_expect_eq(connection_type(8), SOCK_STREAM);
+    cr_expect_eq(connection_type(8, connection_word(8)), SOCK_STREAM);
     cr_expect(connection_may_time_out(7) && connection_may_time_out(8), "either may set it for both");
     connection_made(9, SOCK_STREAM, 2);
     connection_duplicated(9, 9);
@@ -64,12 +64,12 @@ Test(connection, duplicated)
 Test(connection, closed)
 {
     connection_made(7, SOCK_STREAM, 1);
-    connection_ended(7);
+    connection_ended(7, connection_id(7));
     connection_closed(7);
     cr_expect(connection_may_time_out(7), "whatever gets the number now");
     cr_expect_eq(connection_id(7), 0);
-    cr_expect_eq(connection_type(7), 0);
-    cr_expect(connection_ended(7));
+    cr_expect_eq(connection_type(7, connection_word(7)), 0);
+    cr_expect(connection_ended(7, connection_id(7)));
     connection_closed(-1);
     connection_closed(CONNECTION_DESCRIPTORS);
 }
@@ -77,10 +77,11 @@ Test(connection, closed)
 Test(connection, ends_once)
 {
     connection_made(7, SOCK_STREAM, 1);
-    cr_expect(connection_ended(7));
-    cr_expect_not(connection_ended(7));
+    cr_expect(connection_ended(7, connection_id(7)));
+    cr_expect_not(connection_ended(7, connection_id(7)));
     connection_made(7, SOCK_STREAM, 2);
-    cr_expect(connection_ended(7), "another connection");
+    cr_expect(connection_ended(7, 1), "one that is gone from here");
+    cr_expect(connection_ended(7, 2), "another connection, which nobody took for ended");
 }
 
 Test(connection, beyond_the_table)
@@ -91,8 +92,10 @@ Test(connection, beyond_the_table)
         cr_expect(connection_may_time_out(beyond[i]));
         cr_expect_eq(connection_id(beyond[i]), 0);
         cr_expect_eq(connection_identify(beyond[i], 1), 0);
-        cr_expect_eq(connection_type(beyond[i]), 0);
-        cr_expect(connection_ended(beyond[i]) && connection_ended(beyond[i]), "better twice than never");
+        cr_expect_eq(connection_type(beyond[i], connection_word(beyond[i])), 0);
+        cr_expect(connection_ended(beyond[i], connection_id(beyond[i])) &&
+                      connection_ended(beyond[i], connection_id(beyond[i])),
+                  "better twice than never");
     }
     connection_made(CONNECTION_DESCRIPTORS - 1, SOCK_STREAM, 9);
     cr_expect_eq(connection_id(CONNECTION_DESCRIPTORS - 1), 9);
@@ -102,8 +105,8 @@ Test(connection, asks_the_kernel_for_a_type_once)
 {
     int fds[2];
     cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET, 0, fds), 0);
-    cr_expect_eq(connection_type(fds[0]), SOCK_SEQPACKET);
+    cr_expect_eq(connection_type(fds[0], connection_word(fds[0])), SOCK_SEQPACKET);
     close(fds[0]);
-    cr_expect_eq(connection_type(fds[0]), SOCK_SEQPACKET, "noted");
-    cr_expect_eq(connection_type(fds[1] + 1), 0, "no socket, no type");
+    cr_expect_eq(connection_type(fds[0], connection_word(fds[0])), SOCK_SEQPACKET, "noted");
+    cr_expect_eq(connection_type(fds[1] + 1, connection_word(fds[1] + 1)), 0, "no socket, no type");
 }
