@@ -7,7 +7,7 @@
 /* Printed with one write, so that lines of several processes do not mix. */
 void message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Why a trace could not be used. */
+/* Why a trace or an output could not be used. */
 void message_trace_error(const char *name, struct trace_error error);
 
 #endif

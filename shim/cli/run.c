@@ -319,18 +319,19 @@ int command_run(int argc, char **argv)
         return STATUS_RUN_FAILED;
     }
 
-    int fd = STDERR_FILENO;
-    if (arguments.output != NULL)
-        fd = open(arguments.output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        message("%s: cannot be opened: %s", arguments.output, strerror(errno));
-        return STATUS_RUN_FAILED;
-    }
     struct trace trace;
     struct trace_error error =
         arguments.trace != NULL ? open_file(&arguments, &trace) : open_memory(&arguments, &trace);
     if (error.what != NULL) {
         message_trace_error(arguments.trace != NULL ? arguments.trace : "trace in memory", error);
+        return STATUS_RUN_FAILED;
+    }
+    int fd = STDERR_FILENO;
+    if (arguments.output != NULL)
+        error = output_open(arguments.output, &trace, &fd);
+    if (error.what != NULL) {
+        message_trace_error(arguments.output, error);
+        trace_close(&trace);
         return STATUS_RUN_FAILED;
     }
     preload(arguments.library);

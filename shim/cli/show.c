@@ -7,7 +7,6 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
@@ -221,9 +220,9 @@ int command_show(int argc, char **argv)
     }
     int fd = STDOUT_FILENO;
     if (arguments.output != NULL)
-        fd = open(arguments.output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        message("%s: cannot be opened: %s", arguments.output, strerror(errno));
+        error = output_open(arguments.output, &trace, &fd);
+    if (error.what != NULL) {
+        message_trace_error(arguments.output, error);
         trace_close(&trace);
         return STATUS_FAILED;
     }

@@ -358,6 +358,16 @@ Test(commands, show_prints_and_counts)
     expect_said("has been truncated");
 }
 
+Test(commands, events_never_go_into_their_own_trace)
+{
+    make_trace();
+    cr_assert_eq(STATUS("show", path, "-o", path), 1);
+    expect_said("is the trace itself");
+    cr_assert_eq(STATUS("run", "--trace", path, "-o", path, "true"), 125);
+    expect_said("is the trace itself");
+    cr_assert_eq(STATUS("show", path), 0, "the trace is whole");
+}
+
 /* Started with a descriptor closed, nothing that is said or printed may land in the trace. */
 Test(commands, closed_descriptors_stay_closed)
 {
