@@ -403,6 +403,46 @@ Test(commands, show_ends_quietly_with_its_reader)
     cr_assert_str_eq(said, "");
 }
 
+Test(commands, show_follows_no_longer_than_its_reader)
+{
+    make_trace();
+    struct trace recording; /* so that there is something to wait for */
+    cr_assert_null(trace_open(path, TRACE_RECORD, &recording).what);
+    int ends[2], err = memfd_create("err", MFD_CLOEXEC);
+    char text[16];
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    pid_t pid = start((char *[]){"recvshim", "show", "-f", path, NULL}, ends[1], err);
+    close(ends[1]);
+    cr_assert_gt(read(ends[0], text, sizeof text), 0);
+    close(ends[0]);
+    cr_assert_eq(wait_status(pid), 0, "no event came since");
+    close(err);
+}
+
+/* Progress is for what has an end: on a terminal, with the events elsewhere. */
+Test(commands, show_follows_without_progress)
+{
+    make_trace();
+    struct trace recording;
+    cr_assert_null(trace_open(path, TRACE_RECORD, &recording).what);
+    int terminal;
+    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+    if (pid == 0)
+        execl(COMMAND_PATH, "recvshim", "show", "-f", path, "-o", "/dev/null", NULL);
+    for (int64_t i = 0; i < 15; i++) {
+        struct recvshim_record record = fixture_record((uint64_t)i + 1000000100, i);
+        fixture_store(&recording, 0, &record);
+        usleep(100000);
+    }
+    kill(pid, SIGINT);
+    cr_assert_eq(wait_status(pid), 0);
+    char text[1 << 12] = "";
+    for (ssize_t length = 0, got; (got = read(terminal, text + length, sizeof text - 1 - (size_t)length)) > 0;)
+        length += got;
+    cr_assert_null(strchr(text, '%'), "%s", text);
+    close(terminal);
+}
+
 Test(commands, show_survives_truncation_while_it_follows)
 {
     make_trace();
