@@ -208,6 +208,13 @@ Test(format, csv_quotes_where_it_must)
     const char *line = strchr(text, '\n') + 1;
     cr_assert_str_eq(line, "2001-09-09T01:46:41.623456789Z,42,42,curl,receive,recvfrom,5,7,16384,1448,1448,"
                            "MSG_PEEK|MSG_DONTWAIT,,0,,unix,\"@a,\"\"\xef\xbf\xbd\",,0,,,false,false\n");
+    struct event event = {
+        .event = "receive", .call = "recv", .family = "unix", .address = "@a\0b", .address_length = 4};
+    struct printer printer = {.output = &output};
+    output_init(&output, -1);
+    format_csv.event(&printer, &event);
+    cr_assert_null(memchr(output.buffer, '\0', (size_t)(output.at - output.buffer)));
+
     record = base_record();
     record.pid = 44;
     cr_assert_not_null(strstr(print(&format_csv, &record, false), "Z,44,42,\"a,b\",receive,"));
