@@ -14,7 +14,6 @@ struct event {
     const char *cause; /* NULL for all but a disconnect */
     const char *error; /* NULL where there is none */
     uint64_t size;     /* bytes the program got into its buffer */
-    bool has_peer;
     const char *family; /* "inet", "inet6", "unix"; NULL without a peer */
     size_t address_length;
     char address[160]; /* as text; a unix path may hold any bytes */
