@@ -214,6 +214,19 @@ static void say_why_feed_stopped(const struct arguments *arguments, const struct
                 arguments->output != NULL ? arguments->output : "stderr", strerror(feed->output.error));
 }
 
+/* ENOENT may be meant for another file than the one that was named. */
+static void say_why_not_started(const char *name, int failure, const struct inspection *inspection)
+{
+    if (*name == '\0')
+        name = "''";
+    if (failure != ENOENT || inspection->verdict == INSPECT_NOT_FOUND)
+        message("%s: cannot be run: %s", name, strerror(failure));
+    else if (inspection->verdict == INSPECT_NO_INTERPRETER)
+        message("%s: cannot be run: its interpreter '%s' is not there; mend its first line", name, inspection->path);
+    else
+        message("%s: cannot be run: the loader that %s names is not there", name, inspection->path);
+}
+
 /* Whether the process has loaded the library and found the trace: it then stands in the table. */
 static bool has_registered(const struct feed *feed, pid_t pid, uint64_t since)
 {
@@ -281,8 +294,7 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
         feed_begin(&feed);
         status = attend(arguments, &feed, &launch, &inspection, started);
     } else {
-        const char *name = arguments->command[0];
-        message("%s: cannot be run: %s", *name != '\0' ? name : "''", strerror(failure));
+        say_why_not_started(arguments->command[0], failure, &inspection);
         status = launch.pid < 0 ? STATUS_RUN_FAILED : failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
     }
     feed_free(&feed);

@@ -140,6 +140,10 @@ Test(commands, run_tells_what_cannot_be_started)
     cr_assert_eq(STATUS("run", path), 126);
     write_file("#!/nonexistent\n", 15, 0700);
     cr_assert_eq(STATUS("run", path), 127);
+    expect_said(": cannot be run: its interpreter '/nonexistent' is not there");
+    write_file("#!/bin/sh\r\n", 11, 0700);
+    cr_assert_eq(STATUS("run", path), 127);
+    expect_said("'/bin/sh?'"); /* the carriage return shows */
     write_file("exit 9\n", 7, 0700);
     cr_assert_eq(STATUS("run", "-q", path), 9, "a shell runs it");
 }
