@@ -149,6 +149,13 @@ static bool take_environment(struct arguments *arguments)
 /* Memory that nobody can shrink, reached by the child through this process's descriptor. */
 static struct trace_error open_memory(const struct arguments *arguments, struct trace *trace)
 {
+    /* All of it is allocated at once, and no file system sets a limit: tmpfs's default is this (tmpfs(5)). */
+    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (arguments->settings.trace.size > memory / 2)
+        return (struct trace_error){
+            "needs more than half of this machine's memory; give --size less, or --trace a file on "
+            "a disk",
+            0};
     int fd = memfd_create("recvshim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return (struct trace_error){"cannot be made", errno};

@@ -160,6 +160,9 @@ Test(commands, run_validates_before_it_starts)
     cr_assert_eq(STATUS("run", "--trace", path, "echo", "started"), 125);
     expect_said("not a recvshim trace");
     cr_assert_str_eq(printed, "");
+    cr_assert_eq(STATUS("run", "--size", "16384G", "echo", "started"), 125);
+    expect_said("needs more than half of this machine's memory");
+    cr_assert_str_eq(printed, "");
     setenv("RECVSHIM_EINTR", "sometimes", 1);
     cr_assert_eq(STATUS("run", "echo", "started"), 125);
     expect_said("RECVSHIM_EINTR=sometimes: must be always");
