@@ -224,8 +224,6 @@ static void say_why_feed_stopped(const struct arguments *arguments, const struct
 /* ENOENT may be meant for another file than the one that was named. */
 static void say_why_not_started(const char *name, int failure, const struct inspection *inspection)
 {
-    if (*name == '\0')
-        name = "''";
     if (failure != ENOENT || inspection->verdict == INSPECT_NOT_FOUND)
         message("%s: cannot be run: %s", name, strerror(failure));
     else if (inspection->verdict == INSPECT_NO_INTERPRETER)
@@ -301,7 +299,7 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
         feed_begin(&feed);
         status = attend(arguments, &feed, &launch, &inspection, started);
     } else {
-        say_why_not_started(arguments->command[0], failure, &inspection);
+        say_why_not_started(message_name(arguments->command[0]), failure, &inspection);
         status = launch.pid < 0 ? STATUS_RUN_FAILED : failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
     }
     feed_free(&feed);

@@ -104,6 +104,12 @@ Test(commands, help_and_usage)
     cr_assert_not_null(strstr(printed, "--eintr"));
     cr_assert_eq(STATUS("shew"), 2);
     expect_said("no such command");
+    cr_assert_eq(STATUS(""), 2);
+    expect_said("recvshim: '': no such command");
+    cr_assert_eq(STATUS("show", ""), 1);
+    expect_said("recvshim: '': cannot be opened");
+    cr_assert_eq(STATUS("run", "--trace", "", "true"), 125);
+    expect_said("recvshim: '': cannot be made");
     cr_assert_eq(STATUS("show"), 2);
     cr_assert_eq(STATUS("show", "--format", "xml", "t"), 2);
     cr_assert_eq(STATUS("show", "--peer", "nobody", "t"), 2);
