@@ -235,6 +235,8 @@ static void say_why_not_started(const char *name, int failure, const struct insp
 /* Whether the process has loaded the library and found the trace: it then stands in the table. */
 static bool has_registered(const struct feed *feed, pid_t pid, uint64_t since)
 {
+    if (feed->processes.claimed > feed->trace->header.processes)
+        return true; /* for all that is known: some found the table full */
     for (size_t i = 0; i < feed->processes.count; i++)
         if (feed->processes.items[i].pid == (uint32_t)pid && feed->processes.items[i].start >= since)
             return true;

@@ -371,6 +371,18 @@ Test(commands, show_prints_and_counts)
     expect_said("has been truncated");
 }
 
+/* Who finds the process table full is traced all the same. */
+Test(commands, run_does_not_judge_by_a_full_table)
+{
+    make_trace();
+    struct trace full;
+    cr_assert_null(trace_open(path, TRACE_CONTROL, &full).what);
+    atomic_store(&full.counters->processes, full.header.processes + 1U);
+    trace_close(&full);
+    cr_assert_eq(STATUS("run", "--trace", path, "true"), 0);
+    expect_said("no recv or recvfrom was seen");
+}
+
 Test(commands, events_never_go_into_their_own_trace)
 {
     make_trace();
