@@ -203,10 +203,12 @@ static void preload(const char *library)
 {
     const char *others = getenv("LD_PRELOAD");
     char *list;
-    if (others == NULL || *others == '\0')
+    if (others == NULL || *others == '\0') {
         setenv("LD_PRELOAD", library, 1);
-    else if (asprintf(&list, "%s:%s", library, others) > 0)
+    } else if (asprintf(&list, "%s:%s", library, others) > 0) {
         setenv("LD_PRELOAD", list, 1);
+        free(list);
+    }
 }
 
 static void say_why_feed_stopped(const struct arguments *arguments, const struct feed *feed)
