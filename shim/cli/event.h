@@ -11,10 +11,9 @@ struct event {
     const char *comm;  /* of the process; NULL if it is not known */
     const char *event; /* names */
     const char *call;
-    const char *cause; /* NULL for all but a disconnect */
-    const char *error; /* NULL where there is none */
-    uint64_t size;     /* bytes the program got into its buffer */
-    bool has_peer;
+    const char *cause;  /* NULL for all but a disconnect */
+    const char *error;  /* NULL where there is none */
+    uint64_t size;      /* bytes the program got into its buffer */
     const char *family; /* "inet", "inet6", "unix"; NULL without a peer */
     size_t address_length;
     char address[160]; /* as text; a unix path may hold any bytes */

@@ -7,7 +7,8 @@ static const char header[] = "time,pid,tid,comm,event,call,fd,connection,request
                              "duration_ns,peer_family,peer_address,peer_port,peer_scope_id,local_port,cause,"
                              "normalised,injected\n";
 
-/* A field that may hold any bytes, in quotes if it needs them. What is no UTF-8 becomes U+FFFD. */
+/* A field that may hold any bytes, in quotes if it needs them. What is no UTF-8 becomes U+FFFD; so does a zero byte, as
+ * an abstract unix name may have, which many readers of CSV refuse. */
 static void add_field(struct output *output, const char *bytes, size_t count)
 {
     bool quoted = false;
@@ -22,7 +23,7 @@ static void add_field(struct output *output, const char *bytes, size_t count)
         }
         uint32_t character;
         size_t length = utf8_decode(bytes + at, count - at, &character);
-        if (length == 0) {
+        if (length == 0 || bytes[at] == '\0') {
             output_text(output, "\xef\xbf\xbd");
             at++;
             continue;

@@ -120,14 +120,10 @@ static void add_remarks(struct printer *printer, const struct event *event)
     const struct recvshim_record *record = &event->record;
     bool first = true;
     if (record->event == RECVSHIM_EVENT_DISCONNECT) {
-        enum cause cause = cause_of(record);
         next_remark(output, &first);
         colour(printer, YELLOW);
         LITERAL(output, "disconnect: ");
-        output_text(output, cause_meanings[cause]);
-        LITERAL(output, " (");
-        output_text(output, cause_names[cause]);
-        output_byte(output, ')');
+        output_text(output, cause_meanings[cause_of(record)]);
         colour(printer, PLAIN);
     } else if (record->event == RECVSHIM_EVENT_EMPTY) {
         next_remark(output, &first);

@@ -124,7 +124,7 @@ void inspect_program(const char *command, struct inspection *inspection)
         /* A program may be executed without being read: nothing is known of it then. */
         int fd = open(inspection->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
         if (fd < 0) {
-            inspection->verdict = errno == ENOENT ? INSPECT_NOT_FOUND : INSPECT_TRACEABLE;
+            inspection->verdict = errno == ENOENT ? INSPECT_NO_INTERPRETER : INSPECT_TRACEABLE;
             return;
         }
         Elf *elf = elf_begin(fd, ELF_C_READ, NULL);
@@ -145,6 +145,7 @@ const char *inspect_reason(enum inspect_verdict verdict)
     switch (verdict) {
     case INSPECT_TRACEABLE:
     case INSPECT_NOT_FOUND:
+    case INSPECT_NO_INTERPRETER:
         return NULL;
     case INSPECT_OTHER_CLASS:
         return "was built for another class of machine than the library, which it therefore cannot load";
@@ -154,8 +155,7 @@ const char *inspect_reason(enum inspect_verdict verdict)
         return "does not use glibc and cannot load the library; trace a build for glibc";
     case INSPECT_PRIVILEGED:
         return "gains privileges when it starts, and the loader then ignores the library; run it as the user it "
-               "changes "
-               "to, or without the file's setuid bits and capabilities";
+               "changes to, or without the file's setuid bits and capabilities";
     }
     return NULL;
 }

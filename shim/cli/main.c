@@ -86,7 +86,7 @@ int main(int argc, char **argv)
     bool help = strcmp(name, "help") == 0;
     const struct command *command = find(help ? argv[2] : name);
     if (command == NULL) {
-        message("%s: no such command; `recvshim help' lists them", help ? argv[2] : name);
+        message("%s: no such command; `recvshim help' lists them", message_name(help ? argv[2] : name));
         return STATUS_USAGE;
     }
     if (help)

@@ -28,8 +28,14 @@ void message(const char *format, ...)
         ;
 }
 
+const char *message_name(const char *name)
+{
+    return *name != '\0' ? name : "''";
+}
+
 void message_trace_error(const char *name, struct trace_error error)
 {
+    name = message_name(name);
     if (error.error != 0)
         message("%s: %s: %s", name, error.what, strerror(error.error));
     else

@@ -7,7 +7,10 @@
 /* Printed with one write, so that lines of several processes do not mix. */
 void message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
-/* Why a trace could not be used. */
+/* A name as it stands in a message: an empty one has to be seen. */
+const char *message_name(const char *name);
+
+/* Why a trace or an output could not be used. */
 void message_trace_error(const char *name, struct trace_error error);
 
 #endif

@@ -65,7 +65,10 @@ static bool read_date(const char **text, struct tm *fields)
         return false;
     fields->tm_year = (int)year - 1900;
     fields->tm_mon--;
-    return fields->tm_mon >= 0 && fields->tm_mday > 0;
+    /* A day that the month does not have would become one of the next. */
+    struct tm day = {.tm_year = fields->tm_year, .tm_mon = fields->tm_mon, .tm_mday = fields->tm_mday};
+    timegm(&day);
+    return day.tm_mon == fields->tm_mon && day.tm_mday == fields->tm_mday;
 }
 
 /* The end of the text: a zone, or nothing for local time. */

@@ -1,13 +1,33 @@
 #include "output.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char pairs[] =
     "00010203040506070809101112131415161718192021222324252627282930313233343536373839404142434445464748"
     "49505152535455565758596061626364656667686970717273747576777879808182838485868788899091929394959697"
     "9899";
+
+struct trace_error output_open(const char *path, const struct trace *trace, int *fd)
+{
+    struct stat file, other;
+    struct trace_error error = {NULL, 0};
+    *fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
+    if (*fd < 0)
+        return (struct trace_error){"cannot be opened", errno};
+    if (fstat(*fd, &file) != 0 || fstat(trace->fd, &other) != 0)
+        error = (struct trace_error){"cannot be examined", errno};
+    else if (file.st_dev == other.st_dev && file.st_ino == other.st_ino)
+        error = (struct trace_error){"is the trace itself; write the events to another file", 0};
+    else if (S_ISREG(file.st_mode) && ftruncate(*fd, 0) != 0)
+        error = (struct trace_error){"cannot be emptied", errno};
+    if (error.what != NULL)
+        close(*fd);
+    return error;
+}
 
 void output_init(struct output *output, int fd)
 {

@@ -3,6 +3,8 @@
 #ifndef OUTPUT_H
 #define OUTPUT_H
 
+#include "trace/trace_file.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -17,6 +19,9 @@ struct output {
 
 /* The most that is appended between two calls of output_reserve(): one event, every byte of its strings escaped. */
 #define OUTPUT_EVENT_MAX 4096
+
+/* Open a file to print to, made or emptied: but not if it is the trace itself, which must be open. */
+struct trace_error output_open(const char *path, const struct trace *trace, int *fd);
 
 void output_init(struct output *output, int fd);
 /* Write out what is buffered. Returns false where that failed, now or before. */

@@ -149,6 +149,13 @@ static bool take_environment(struct arguments *arguments)
 /* Memory that nobody can shrink, reached by the child through this process's descriptor. */
 static struct trace_error open_memory(const struct arguments *arguments, struct trace *trace)
 {
+    /* All of it is allocated at once, and no file system sets a limit: tmpfs's default is this (tmpfs(5)). */
+    uint64_t memory = (uint64_t)sysconf(_SC_PHYS_PAGES) * (uint64_t)sysconf(_SC_PAGESIZE);
+    if (arguments->settings.trace.size > memory / 2)
+        return (struct trace_error){
+            "needs more than half of this machine's memory; give --size less, or --trace a file on "
+            "a disk",
+            0};
     int fd = memfd_create("recvshim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
     if (fd < 0)
         return (struct trace_error){"cannot be made", errno};
@@ -196,10 +203,12 @@ static void preload(const char *library)
 {
     const char *others = getenv("LD_PRELOAD");
     char *list;
-    if (others == NULL || *others == '\0')
+    if (others == NULL || *others == '\0') {
         setenv("LD_PRELOAD", library, 1);
-    else if (asprintf(&list, "%s:%s", library, others) > 0)
+    } else if (asprintf(&list, "%s:%s", library, others) > 0) {
         setenv("LD_PRELOAD", list, 1);
+        free(list);
+    }
 }
 
 static void say_why_feed_stopped(const struct arguments *arguments, const struct feed *feed)
@@ -214,9 +223,22 @@ static void say_why_feed_stopped(const struct arguments *arguments, const struct
                 arguments->output != NULL ? arguments->output : "stderr", strerror(feed->output.error));
 }
 
+/* ENOENT may be meant for another file than the one that was named. */
+static void say_why_not_started(const char *name, int failure, const struct inspection *inspection)
+{
+    if (failure != ENOENT || inspection->verdict == INSPECT_NOT_FOUND)
+        message("%s: cannot be run: %s", name, strerror(failure));
+    else if (inspection->verdict == INSPECT_NO_INTERPRETER)
+        message("%s: cannot be run: its interpreter '%s' is not there; mend its first line", name, inspection->path);
+    else
+        message("%s: cannot be run: the loader that %s names is not there", name, inspection->path);
+}
+
 /* Whether the process has loaded the library and found the trace: it then stands in the table. */
 static bool has_registered(const struct feed *feed, pid_t pid, uint64_t since)
 {
+    if (feed->processes.claimed > feed->trace->header.processes)
+        return true; /* for all that is known: some found the table full */
     for (size_t i = 0; i < feed->processes.count; i++)
         if (feed->processes.items[i].pid == (uint32_t)pid && feed->processes.items[i].start >= since)
             return true;
@@ -281,8 +303,7 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
         feed_begin(&feed);
         status = attend(arguments, &feed, &launch, &inspection, started);
     } else {
-        const char *name = arguments->command[0];
-        message("%s: cannot be run: %s", *name != '\0' ? name : "''", strerror(failure));
+        say_why_not_started(message_name(arguments->command[0]), failure, &inspection);
         status = launch.pid < 0 ? STATUS_RUN_FAILED : failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
     }
     feed_free(&feed);
@@ -319,18 +340,19 @@ int command_run(int argc, char **argv)
         return STATUS_RUN_FAILED;
     }
 
-    int fd = STDERR_FILENO;
-    if (arguments.output != NULL)
-        fd = open(arguments.output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        message("%s: cannot be opened: %s", arguments.output, strerror(errno));
-        return STATUS_RUN_FAILED;
-    }
     struct trace trace;
     struct trace_error error =
         arguments.trace != NULL ? open_file(&arguments, &trace) : open_memory(&arguments, &trace);
     if (error.what != NULL) {
         message_trace_error(arguments.trace != NULL ? arguments.trace : "trace in memory", error);
+        return STATUS_RUN_FAILED;
+    }
+    int fd = STDERR_FILENO;
+    if (arguments.output != NULL)
+        error = output_open(arguments.output, &trace, &fd);
+    if (error.what != NULL) {
+        message_trace_error(arguments.output, error);
+        trace_close(&trace);
         return STATUS_RUN_FAILED;
     }
     preload(arguments.library);

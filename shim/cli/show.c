@@ -7,15 +7,15 @@
 
 #include <argp.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <limits.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-#define POLL_NS 20000000
+#define POLL_MS 20
 
 struct arguments {
     const char *path; /* of the trace; NULL with pid */
@@ -149,7 +149,12 @@ static bool print_all(struct feed *feed, bool follow)
         bool last = !follow || !written || stopped;
         if (!feed_cycle(feed, !last) || last)
             return written;
-        nanosleep(&(struct timespec){.tv_nsec = POLL_NS}, NULL);
+        /* Ends the sleep once the output's reader is gone, as of `show --follow | head'. */
+        struct pollfd reader = {.fd = feed->output.fd};
+        if (poll(&reader, 1, POLL_MS) > 0) {
+            feed->output.error = EPIPE;
+            return written;
+        }
     }
 }
 
@@ -175,7 +180,7 @@ static int show(const struct arguments *arguments, const char *name, struct trac
     feed_init(&feed, trace, READER_OLDEST, fd, arguments->format);
     feed.filter = arguments->filter;
     colour_wanted(arguments->colour, fd, &feed.printer.colour);
-    if (progress_wanted(fd)) {
+    if (!arguments->follow && progress_wanted(fd)) { /* what grows has no end to be a part of */
         progress_begin(&progress);
         feed.progress = progress_update;
         feed.progress_context = &progress;
@@ -221,16 +226,17 @@ int command_show(int argc, char **argv)
     }
     int fd = STDOUT_FILENO;
     if (arguments.output != NULL)
-        fd = open(arguments.output, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-    if (fd < 0) {
-        message("%s: cannot be opened: %s", arguments.output, strerror(errno));
+        error = output_open(arguments.output, &trace, &fd);
+    if (error.what != NULL) {
+        message_trace_error(arguments.output, error);
         trace_close(&trace);
         return STATUS_FAILED;
     }
 
-    struct sigaction stop = {.sa_handler = on_stop}, ignore = {.sa_handler = SIG_IGN};
+    struct sigaction stop = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND}, ignore = {.sa_handler = SIG_IGN};
     sigaction(SIGPIPE, &ignore, NULL);
     if (arguments.follow) {
+        /* The second one kills, should the output be waiting for its reader. */
         sigaction(SIGINT, &stop, NULL);
         sigaction(SIGTERM, &stop, NULL);
     }

@@ -197,6 +197,7 @@ static bool collect_shard(struct reader *reader, uint32_t number, struct referen
             shard->died++;
             break;
         case STANDING_NEWER: /* lost, which the account tells by what was not delivered */
+            lapped = true;
             break;
         }
     }
@@ -211,13 +212,11 @@ bool reader_collect(struct reader *reader, struct references *references)
     return true;
 }
 
-bool reader_fetch(struct reader *reader, struct reference reference, struct recvshim_record *record)
+static bool copy_whole(const struct recvshim_slot *slot, uint64_t position, uint64_t slots,
+                       struct recvshim_record *record)
 {
-    uint64_t position = reference.place & POSITION_MASK;
-    const struct recvshim_slot *slot =
-        reader_slot(reader->trace, (uint32_t)(reference.place >> POSITION_BITS), position);
     uint64_t word = atomic_load_explicit(&slot->state, memory_order_acquire);
-    if (standing_of(word, position, reader->trace->header.slots) != STANDING_WHOLE)
+    if (standing_of(word, position, slots) != STANDING_WHOLE)
         return false;
     uint64_t words[RECVSHIM_PAYLOAD_WORDS];
     for (size_t i = 0; i < RECVSHIM_PAYLOAD_WORDS; i++)
@@ -230,8 +229,21 @@ bool reader_fetch(struct reader *reader, struct reference reference, struct recv
     if (claim >> 2 != word >> 2)
         return false;
     memcpy(record, words, sizeof *record);
-    reader->delivered++;
     return true;
+}
+
+bool reader_fetch(struct reader *reader, struct reference reference, struct recvshim_record *record)
+{
+    uint64_t position = reference.place & POSITION_MASK;
+    const struct recvshim_slot *slot =
+        reader_slot(reader->trace, (uint32_t)(reference.place >> POSITION_BITS), position);
+    if (copy_whole(slot, position, reader->trace->header.slots, record)) {
+        reader->delivered++;
+        return true;
+    }
+    if (reference.time >= reader->complete_since)
+        reader->complete_since = reference.time + 1;
+    return false;
 }
 
 struct reader_account reader_account(const struct reader *reader, bool written)

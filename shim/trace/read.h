@@ -37,7 +37,7 @@ struct reader_shard {
 struct reader {
     const struct trace *trace;
     uint64_t delivered;      /* records that reader_fetch() has given */
-    uint64_t complete_since; /* nothing is missing after this time, as far as overwriting goes; 0: nothing at all */
+    uint64_t complete_since; /* nothing is missing from this time on, as far as overwriting goes; 0: nothing at all */
     bool damaged;            /* a cursor made no sense */
     struct reader_shard shards[RECVSHIM_MAX_SHARDS];
 };

@@ -104,6 +104,12 @@ Test(commands, help_and_usage)
     cr_assert_not_null(strstr(printed, "--eintr"));
     cr_assert_eq(STATUS("shew"), 2);
     expect_said("no such command");
+    cr_assert_eq(STATUS(""), 2);
+    expect_said("recvshim: '': no such command");
+    cr_assert_eq(STATUS("show", ""), 1);
+    expect_said("recvshim: '': cannot be opened");
+    cr_assert_eq(STATUS("run", "--trace", "", "true"), 125);
+    expect_said("recvshim: '': cannot be made");
     cr_assert_eq(STATUS("show"), 2);
     cr_assert_eq(STATUS("show", "--format", "xml", "t"), 2);
     cr_assert_eq(STATUS("show", "--peer", "nobody", "t"), 2);
@@ -140,6 +146,10 @@ Test(commands, run_tells_what_cannot_be_started)
     cr_assert_eq(STATUS("run", path), 126);
     write_file("#!/nonexistent\n", 15, 0700);
     cr_assert_eq(STATUS("run", path), 127);
+    expect_said(": cannot be run: its interpreter '/nonexistent' is not there");
+    write_file("#!/bin/sh\r\n", 11, 0700);
+    cr_assert_eq(STATUS("run", path), 127);
+    expect_said("'/bin/sh?'"); /* the carriage return shows */
     write_file("exit 9\n", 7, 0700);
     cr_assert_eq(STATUS("run", "-q", path), 9, "a shell runs it");
 }
@@ -155,6 +165,9 @@ Test(commands, run_validates_before_it_starts)
     write_file("precious", 8, 0600);
     cr_assert_eq(STATUS("run", "--trace", path, "echo", "started"), 125);
     expect_said("not a recvshim trace");
+    cr_assert_str_eq(printed, "");
+    cr_assert_eq(STATUS("run", "--size", "16384G", "echo", "started"), 125);
+    expect_said("needs more than half of this machine's memory");
     cr_assert_str_eq(printed, "");
     setenv("RECVSHIM_EINTR", "sometimes", 1);
     cr_assert_eq(STATUS("run", "echo", "started"), 125);
@@ -288,6 +301,7 @@ Test(commands, run_fails_itself_for_want_of_a_process)
         if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) /* root has no such limit */
             _exit(125);
         setrlimit(RLIMIT_NPROC, &none);
+        setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* which takes a thread */
         execl(COMMAND_PATH, "recvshim", "run", "true", NULL);
         _exit(125); /* out of that user's reach */
     }
@@ -358,6 +372,28 @@ Test(commands, show_prints_and_counts)
     expect_said("has been truncated");
 }
 
+/* Who finds the process table full is traced all the same. */
+Test(commands, run_does_not_judge_by_a_full_table)
+{
+    make_trace();
+    struct trace full;
+    cr_assert_null(trace_open(path, TRACE_CONTROL, &full).what);
+    atomic_store(&full.counters->processes, full.header.processes + 1U);
+    trace_close(&full);
+    cr_assert_eq(STATUS("run", "--trace", path, "true"), 0);
+    expect_said("no recv or recvfrom was seen");
+}
+
+Test(commands, events_never_go_into_their_own_trace)
+{
+    make_trace();
+    cr_assert_eq(STATUS("show", path, "-o", path), 1);
+    expect_said("is the trace itself");
+    cr_assert_eq(STATUS("run", "--trace", path, "-o", path, "true"), 125);
+    expect_said("is the trace itself");
+    cr_assert_eq(STATUS("show", path), 0, "the trace is whole");
+}
+
 /* Started with a descriptor closed, nothing that is said or printed may land in the trace. */
 Test(commands, closed_descriptors_stay_closed)
 {
@@ -391,6 +427,46 @@ Test(commands, show_ends_quietly_with_its_reader)
     cr_assert_eq(wait_status(start((char *[]){"recvshim", "show", path, NULL}, ends[1], err)), 0);
     slurp(err, said, sizeof said);
     cr_assert_str_eq(said, "");
+}
+
+Test(commands, show_follows_no_longer_than_its_reader)
+{
+    make_trace();
+    struct trace recording; /* so that there is something to wait for */
+    cr_assert_null(trace_open(path, TRACE_RECORD, &recording).what);
+    int ends[2], err = memfd_create("err", MFD_CLOEXEC);
+    char text[16];
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    pid_t pid = start((char *[]){"recvshim", "show", "-f", path, NULL}, ends[1], err);
+    close(ends[1]);
+    cr_assert_gt(read(ends[0], text, sizeof text), 0);
+    close(ends[0]);
+    cr_assert_eq(wait_status(pid), 0, "no event came since");
+    close(err);
+}
+
+/* Progress is for what has an end: on a terminal, with the events elsewhere. */
+Test(commands, show_follows_without_progress)
+{
+    make_trace();
+    struct trace recording;
+    cr_assert_null(trace_open(path, TRACE_RECORD, &recording).what);
+    int terminal;
+    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+    if (pid == 0)
+        execl(COMMAND_PATH, "recvshim", "show", "-f", path, "-o", "/dev/null", NULL);
+    for (int64_t i = 0; i < 15; i++) {
+        struct recvshim_record record = fixture_record((uint64_t)i + 1000000100, i);
+        fixture_store(&recording, 0, &record);
+        usleep(100000);
+    }
+    kill(pid, SIGINT);
+    cr_assert_eq(wait_status(pid), 0);
+    char text[1 << 12] = "";
+    for (ssize_t length = 0, got; (got = read(terminal, text + length, sizeof text - 1 - (size_t)length)) > 0;)
+        length += got;
+    cr_assert_null(strchr(text, '%'), "%s", text);
+    close(terminal);
 }
 
 Test(commands, show_survives_truncation_while_it_follows)

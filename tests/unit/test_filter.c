@@ -183,7 +183,9 @@ Test(moment, reads_what_people_write, .init = use_zone)
 
 Test(moment, refuses_the_rest)
 {
-    static const char *const bad[] = {"",
+    static const char *const bad[] = {"2026-02-29",
+                                      "2026-04-31T00:00",
+                                      "",
                                       "1",
                                       "24:00",
                                       "10:60",

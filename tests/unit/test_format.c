@@ -114,8 +114,7 @@ Test(format, text_reads_like_strace)
     record.result = 0;
     record.duration = 1000001234;
     record.result_flags = RECVSHIM_RESULT_DURATION;
-    expect_text(&record,
-                "curl[42] recvfrom(5, 16384) = 0 <1.000001234>  disconnect: peer closed the connection (eof)\n");
+    expect_text(&record, "curl[42] recvfrom(5, 16384) = 0 <1.000001234>  disconnect: peer closed the connection\n");
 
     record = base_record();
     record.event = RECVSHIM_EVENT_DISCONNECT;
@@ -123,8 +122,7 @@ Test(format, text_reads_like_strace)
     record.error = ECONNRESET;
     record.retries = 1;
     record.pid = record.tid = 99;
-    expect_text(&record,
-                "?[99] recvfrom(5, 16384) = -1 ECONNRESET  disconnect: reset by peer (reset), retried 1 time\n");
+    expect_text(&record, "?[99] recvfrom(5, 16384) = -1 ECONNRESET  disconnect: reset by peer, retried 1 time\n");
 
     record = base_record();
     record.event = RECVSHIM_EVENT_WOULD_BLOCK;
@@ -208,6 +206,13 @@ Test(format, csv_quotes_where_it_must)
     const char *line = strchr(text, '\n') + 1;
     cr_assert_str_eq(line, "2001-09-09T01:46:41.623456789Z,42,42,curl,receive,recvfrom,5,7,16384,1448,1448,"
                            "MSG_PEEK|MSG_DONTWAIT,,0,,unix,\"@a,\"\"\xef\xbf\xbd\",,0,,,false,false\n");
+    struct event event = {
+        .event = "receive", .call = "recv", .family = "unix", .address = "@a\0b", .address_length = 4};
+    struct printer printer = {.output = &output};
+    output_init(&output, -1);
+    format_csv.event(&printer, &event);
+    cr_assert_null(memchr(output.buffer, '\0', (size_t)(output.at - output.buffer)));
+
     record = base_record();
     record.pid = 44;
     cr_assert_not_null(strstr(print(&format_csv, &record, false), "Z,44,42,\"a,b\",receive,"));

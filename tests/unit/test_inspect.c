@@ -78,7 +78,7 @@ Test(inspect, follows_path_and_scripts)
     write_program("#! /bin/sh -e\n", 14, 0700);
     cr_assert_eq(verdict(path), INSPECT_TRACEABLE);
     write_program("#!/nonexistent\n", 15, 0700);
-    cr_assert_eq(verdict(path), INSPECT_NOT_FOUND);
+    cr_assert_eq(verdict(path), INSPECT_NO_INTERPRETER);
     write_program("echo\n", 5, 0700);
     cr_assert_eq(verdict(path), INSPECT_TRACEABLE, "the shell runs it");
     write_program("echo\n", 5, 0600);

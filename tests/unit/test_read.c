@@ -124,6 +124,26 @@ Test(read, begins_a_lap_back_and_says_since_when)
     reader_free(&reader);
 }
 
+/* A record that is overrun after it was collected is missing as well. */
+Test(read, says_since_when_after_an_overrun)
+{
+    struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
+    struct reader reader;
+    struct references references = {0};
+    struct recvshim_record record;
+    reader_init(&reader, &trace, READER_OLDEST);
+    for (int64_t i = 0; i < (int64_t)FIXTURE_SLOTS; i++)
+        store(&trace, 0, 100 + (uint64_t)i, i);
+    cr_assert(reader_collect(&reader, &references));
+    store(&trace, 0, 200, 200);
+    store(&trace, 0, 201, 201);
+    for (size_t i = 0; i < references.count; i++)
+        cr_assert_eq(reader_fetch(&reader, references.items[i], &record), i >= 2);
+    cr_assert_eq(reader.complete_since, 102);
+    references_free(&references);
+    reader_free(&reader);
+}
+
 Test(read, stops_where_the_writers_stopped)
 {
     struct trace trace = fixture_trace(RECVSHIM_MODE_STOP);
