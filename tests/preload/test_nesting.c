@@ -42,8 +42,8 @@ Test(nesting, a_thread_that_receives_since_before_ours)
     cr_assert_eq(ring.count, 8 + 1);
     const struct recvshim_record *early = &ring.records[8];
     cr_expect_eq(early->fd, said(&job, "early_fd"));
-    cr_expect_eq(early->pid, job.pid);
-    cr_expect_neq(early->tid, job.pid);
+    cr_expect_eq(early->pid, (uint32_t)job.pid);
+    cr_expect_neq(early->tid, (uint32_t)job.pid);
     cr_expect_neq(early->connection, 0);
     for (long long i = 0; i < 8; i++)
         cr_expect_neq(early->connection, ring.records[i].connection, "an id from before the trace is not of the trace");
