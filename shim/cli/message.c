@@ -1,21 +1,19 @@
 #include "message.h"
 
+#include <argp.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-void message(const char *format, ...)
+static void write_line(const char *format, va_list arguments)
 {
     static const char prefix[] = "recvshim: ";
     char line[4096 + 512];
     memcpy(line, prefix, sizeof prefix);
-    va_list arguments;
-    va_start(arguments, format);
-    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not, but Clang 14 says so of every va_start. */
     int length = vsnprintf(line + sizeof prefix - 1, sizeof line - sizeof prefix, format, arguments);
-    va_end(arguments);
     if (length < 0)
         return;
     size_t end = strlen(line);
@@ -26,6 +24,23 @@ void message(const char *format, ...)
     line[end++] = '\n';
     while (write(STDERR_FILENO, line, end) < 0 && errno == EINTR)
         ;
+}
+
+void message(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(format, arguments);
+    va_end(arguments);
+}
+
+void message_usage(const char *format, ...)
+{
+    va_list arguments;
+    va_start(arguments, format);
+    write_line(format, arguments);
+    va_end(arguments);
+    exit(argp_err_exit_status);
 }
 
 const char *message_name(const char *name)

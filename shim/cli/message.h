@@ -7,6 +7,9 @@
 /* Printed with one write, so that lines of several processes do not mix. */
 void message(const char *format, ...) __attribute__((format(printf, 1, 2)));
 
+/* Wrong usage: say so, and end with argp_err_exit_status. One line, where argp_error would print two. */
+void message_usage(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+
 /* A name as it stands in a message: an empty one has to be seen. */
 const char *message_name(const char *name);
 

@@ -81,7 +81,7 @@ static void take_setting(struct argp_state *state, const char *option, const cha
     setting[length] = '\0';
     const char *accepted = settings_parse(&arguments->settings, setting, value);
     if (accepted != NULL)
-        argp_error(state, "--%s=%s: must be %s", option, value, accepted);
+        message_usage("--%s=%s: must be %s", option, value, accepted);
     name_variable(setting, name);
     setenv(name, value, 1);
 }
@@ -103,18 +103,18 @@ static error_t take_option(int key, char *value, struct argp_state *state)
     case KEY_FORMAT:
         arguments->format = format_find(value, FORMATS_LINES);
         if (arguments->format == NULL)
-            argp_error(state, "--format=%s: must be text, json or csv", value);
+            message_usage("--format=%s: must be text, json or csv", value);
         return 0;
     case KEY_COLOR:
         arguments->colour = value;
         if (!colour_wanted(value, STDERR_FILENO, &wanted))
-            argp_error(state, "--color=%s: must be auto, always or never", value);
+            message_usage("--color=%s: must be auto, always or never", value);
         return 0;
     case ARGP_KEY_ARGS:
         arguments->command = state->argv + state->next;
         return 0;
     case ARGP_KEY_NO_ARGS:
-        argp_error(state, "give a COMMAND");
+        message_usage("run: give a COMMAND; see recvshim run --help");
         return 0;
     default:
         if (key < KEY_SIZE || key > KEY_SEED)

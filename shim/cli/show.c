@@ -64,16 +64,16 @@ static void take_filter(struct argp_state *state, const char *name, const char *
     struct arguments *arguments = state->input;
     const char *accepted = filter_parse(&arguments->filter, name, value);
     if (accepted != NULL)
-        argp_error(state, "--%s=%s: must be %s", name, value, accepted);
+        message_usage("--%s=%s: must be %s", name, value, accepted);
 }
 
-static pid_t parse_pid(struct argp_state *state, const char *value)
+static pid_t parse_pid(const char *value)
 {
     char *end;
     errno = 0;
     long pid = strtol(value, &end, 10);
     if (errno != 0 || end == value || *end != '\0' || pid <= 0 || pid > INT_MAX)
-        argp_error(state, "-p %s: must be the id of a process", value);
+        message_usage("-p %s: must be the id of a process", value);
     return (pid_t)pid;
 }
 
@@ -83,7 +83,7 @@ static error_t take_option(int key, char *value, struct argp_state *state)
     bool wanted;
     switch (key) {
     case 'p':
-        arguments->pid = parse_pid(state, value);
+        arguments->pid = parse_pid(value);
         return 0;
     case 'f':
         arguments->follow = true;
@@ -94,21 +94,21 @@ static error_t take_option(int key, char *value, struct argp_state *state)
     case KEY_FORMAT:
         arguments->format = format_find(value, FORMATS);
         if (arguments->format == NULL)
-            argp_error(state, "--format=%s: must be text, json, csv or chrome", value);
+            message_usage("--format=%s: must be text, json, csv or chrome", value);
         return 0;
     case KEY_COLOR:
         arguments->colour = value;
         if (!colour_wanted(value, STDOUT_FILENO, &wanted))
-            argp_error(state, "--color=%s: must be auto, always or never", value);
+            message_usage("--color=%s: must be auto, always or never", value);
         return 0;
     case ARGP_KEY_ARG:
         if (arguments->path != NULL)
-            argp_error(state, "%s: one trace at a time", value);
+            message_usage("show: %s: one trace at a time", value);
         arguments->path = value;
         return 0;
     case ARGP_KEY_END:
         if ((arguments->path == NULL) == (arguments->pid == 0))
-            argp_error(state, "give a TRACE, or -p PID");
+            message_usage("show: give a TRACE, or -p PID; see recvshim show --help");
         return 0;
     default:
         if (key < KEY_EVENT || key > KEY_UNTIL)

@@ -28,19 +28,28 @@ struct kernel_rseq {
 _Atomic(void *) next_symbols[NEXT_COUNT];
 
 #define NEXT_NAME(name, result, parameters) [NEXT_##name] = #name,
-static const char *const names[NEXT_COUNT] = {NEXT_EAGER_TABLE(NEXT_NAME) NEXT_LAZY_TABLE(NEXT_NAME)};
+static const char *const names[NEXT_COUNT] = {NEXT_TABLE(NEXT_NAME)};
 #undef NEXT_NAME
 
 /* dlsym may allocate, and the program's malloc may receive (jemalloc #443). A flag of the thread's own, not a lock:
  * another thread may look up the same name at the same time, and finds the same. */
 static _Thread_local volatile int looking_up;
 
+/* What not every libc has is NULL. */
+static void *look_up(void *where, const char *name)
+{
+    void *symbol = dlsym(where, name);
+    if (symbol == NULL)
+        dlerror(); /* else the program would find our failure as its own */
+    return symbol;
+}
+
 void *next_look_up(enum next_index index)
 {
     if (looking_up)
         return NULL;
     looking_up = 1;
-    void *symbol = dlsym(RTLD_NEXT, names[index]);
+    void *symbol = look_up(RTLD_NEXT, names[index]);
     looking_up = 0;
     atomic_store_explicit(&next_symbols[index], symbol, memory_order_relaxed);
     return symbol;
@@ -48,31 +57,22 @@ void *next_look_up(enum next_index index)
 
 static struct next_offsets offsets;
 
-/* A variable of libc's that not every libc has. */
-static const void *optional(const char *name)
-{
-    const void *symbol = dlsym(RTLD_DEFAULT, name);
-    if (symbol == NULL)
-        dlerror(); /* else the program would find our failure as its own */
-    return symbol;
-}
-
 static void find_offsets(void)
 {
     /* Published for debuggers (libthread_db): the field's size in bits, its count, its offset in bytes. The sanitizers
      * read its neighbour in the same way. */
-    const uint32_t *tid = optional("_thread_db_pthread_tid");
+    const uint32_t *tid = look_up(RTLD_DEFAULT, "_thread_db_pthread_tid");
     if (tid != NULL && tid[0] == 32 && tid[1] == 1 && tid[2] < 16384)
         offsets.tid = (ptrdiff_t)tid[2];
     /* glibc 2.35 (rseq(2)): from the thread pointer on, which is pthread_self() where the two are the same. */
-    const ptrdiff_t *rseq = optional("__rseq_offset");
+    const ptrdiff_t *rseq = look_up(RTLD_DEFAULT, "__rseq_offset");
     if (rseq != NULL && (const char *)pthread_self() == (const char *)__builtin_thread_pointer())
         offsets.cpu = *rseq + (ptrdiff_t)offsetof(struct kernel_rseq, cpu_id);
 }
 
 void next_start(void)
 {
-    for (unsigned index = 0; index < NEXT_EAGER; index++)
+    for (unsigned index = 0; index < NEXT_COUNT; index++)
         if (atomic_load_explicit(&next_symbols[index], memory_order_relaxed) == NULL)
             next_look_up((enum next_index)index);
     find_offsets();

@@ -10,9 +10,9 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* Interposed function, result, parameters. The eager ones are in every glibc since 2.17 and are looked up by the
- * constructor; the lazy ones may be missing, but where one is missing no program calls it either. */
-#define NEXT_EAGER_TABLE(X)                                                                                            \
+/* Interposed function, result, parameters. All are in every glibc since 2.17 but fcntl64, which came with 2.28: where
+ * it is missing no program calls it either. */
+#define NEXT_TABLE(X)                                                                                                  \
     X(recv, ssize_t, (int, void *, size_t, int))                                                                       \
     X(recvfrom, ssize_t, (int, void *, size_t, int, struct sockaddr *, socklen_t *))                                   \
     X(socket, int, (int, int, int))                                                                                    \
@@ -24,15 +24,11 @@
     X(dup3, int, (int, int, int))                                                                                      \
     X(close, int, (int))                                                                                               \
     X(fcntl, int, (int, int, ...))                                                                                     \
+    X(fcntl64, int, (int, int, ...))                                                                                   \
     X(setsockopt, int, (int, int, int, const void *, socklen_t))
-#define NEXT_LAZY_TABLE(X) X(fcntl64, int, (int, int, ...))
 
 #define NEXT_ENUM(name, result, parameters) NEXT_##name,
-enum next_index {
-    NEXT_EAGER_TABLE(NEXT_ENUM) NEXT_EAGER,
-    NEXT_BEFORE_LAZY = NEXT_EAGER - 1,
-    NEXT_LAZY_TABLE(NEXT_ENUM) NEXT_COUNT
-};
+enum next_index { NEXT_TABLE(NEXT_ENUM) NEXT_COUNT };
 #undef NEXT_ENUM
 
 extern _Atomic(void *) next_symbols[NEXT_COUNT];
@@ -41,7 +37,7 @@ extern _Atomic(void *) next_symbols[NEXT_COUNT];
  * itself needs (a malloc of the program's) made the call. The caller then enters the kernel directly. */
 __attribute__((cold, noinline)) void *next_look_up(enum next_index index);
 
-/* Look all eager ones up, and the offsets. */
+/* Look all of them up, and the offsets. For the constructor: later a look-up may fall into a signal handler. */
 void next_start(void);
 
 /* next_recv() and so on: a pointer to the next definition, or NULL as above. Relaxed: the value is the address of code
@@ -55,8 +51,7 @@ void next_start(void);
             symbol = next_look_up(NEXT_##name);                                                                        \
         return (next_##name##_function *)(uintptr_t)symbol;                                                            \
     }
-NEXT_EAGER_TABLE(NEXT_GETTER)
-NEXT_LAZY_TABLE(NEXT_GETTER)
+NEXT_TABLE(NEXT_GETTER)
 #undef NEXT_GETTER
 
 /* Where libc keeps what is a thread's own, in bytes from pthread_self() on; 0 where it does not say. */

@@ -70,8 +70,10 @@ static bool claim_process(uint32_t *parent)
                                                  memory_order_relaxed))
         return false;
     atomic_store_explicit(&last_pid, pid, memory_order_relaxed);
-    if (*parent == 0)
-        *parent = (uint32_t)syscall(SYS_getppid);
+    /* 0 for a parent outside of our pid namespace, whose number would mean nothing in it. */
+    uint32_t visible = (uint32_t)syscall(SYS_getppid);
+    if (*parent == 0 || visible == 0)
+        *parent = visible;
     return true;
 }
 

@@ -24,7 +24,7 @@ extern struct process_identity *process_identity;
 void process_start(void);
 
 /* Find out anew, and note it. Returns whether this is the first answer in a process, which exactly one caller gets;
- * *parent is the parent's pid then. */
+ * *parent is the parent's pid then; 0 where the parent is outside of our pid namespace. */
 __attribute__((cold, noinline)) bool process_renew(struct process_self *self, uint32_t *parent);
 
 /* What was noted. Returns false where nothing is: in a new thread, and in a child of fork or of a raw clone. Safe in a

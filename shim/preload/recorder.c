@@ -52,8 +52,12 @@ static void say_hello(uint32_t pid, uint32_t parent)
 __attribute__((cold, noinline)) static void meet(struct process_self *self)
 {
     uint32_t parent;
-    if (process_renew(self, &parent))
-        say_hello(self->pid, parent);
+    if (!process_renew(self, &parent))
+        return;
+    /* A child that unshare(CLONE_NEWPID) put into a namespace of its own. */
+    if (parent == 0)
+        count(&trace.counters->foreign);
+    say_hello(self->pid, parent);
 }
 
 struct trace_error recorder_start(const char *path, const struct trace_options *options)
@@ -74,7 +78,9 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
     if (identity_pid_namespace() != trace.header.pid_namespace)
         count(&trace.counters->foreign);
     struct process_self self;
-    meet(&self);
+    uint32_t parent;
+    if (process_renew(&self, &parent))
+        say_hello(self.pid, parent);
     atomic_store_explicit(&recorder_control, trace.control, memory_order_release);
     return error;
 }

@@ -28,6 +28,15 @@ static void write_quietly(int fd, const char *text, size_t length)
     sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
+/* A value as it stands in a line: what would break the line, or the terminal, is masked; a long one is cut. */
+static void add_value(struct line *line, const char *value)
+{
+    for (size_t i = 0; value[i] != '\0' && i < PATH_MAX; i++) {
+        char byte = (unsigned char)value[i] < ' ' || value[i] == 0x7f ? '?' : value[i];
+        line_add_bytes(line, &byte, 1);
+    }
+}
+
 /* The one thing that the library ever writes outside its trace: a line for a setting that it cannot follow. */
 static void complain(const char *name, const char *value, const char *problem, int error, const char *consequence)
 {
@@ -36,7 +45,7 @@ static void complain(const char *name, const char *value, const char *problem, i
     line_add(&line, "recvshim: " SETTINGS_PREFIX);
     line_add(&line, name);
     line_add(&line, "=");
-    line_add(&line, value);
+    add_value(&line, value);
     line_add(&line, problem);
     if (error != 0) {
         char reason[128];

@@ -227,6 +227,7 @@ struct ring read_trace(const char *path)
     qsort(ring.records, (size_t)ring.count, sizeof *ring.records, by_time);
     for (uint32_t i = 0; i < trace.header.processes && atomic_load(&trace.processes[i].pid) != 0; i++)
         ring.processes[ring.process_count++] = trace.processes[i];
+    ring.foreign = (long long)atomic_load(&trace.counters->foreign);
     trace_close(&trace);
     return ring;
 }

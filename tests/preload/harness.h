@@ -68,6 +68,7 @@ struct ring {
     long long slots;      /* of all shards */
     struct recvshim_process *processes;
     long long process_count;
+    long long foreign; /* processes of another pid namespace */
 };
 
 /* Read a trace, which may still be written to; a file that is none fails the test. */

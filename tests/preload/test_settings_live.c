@@ -119,6 +119,14 @@ Test(settings_live, bad_values)
     }
 }
 
+/* What a value holds can neither break the line nor reach the terminal. */
+Test(settings_live, a_bad_value_stays_on_its_line)
+{
+    struct finished job = RUN(.argv = {"calls"}, .env = {"RECVSHIM_SCOPE=a\nb\033c"});
+    cr_expect_eq(lines_of(job.err), 1, "%s", job.err);
+    cr_expect(strstr(job.err, "RECVSHIM_SCOPE=a?b?c is not accepted") != NULL, "%s", job.err);
+}
+
 /* A bad policy switches the feature off, and does not fall back to another. */
 Test(settings_live, a_bad_policy_is_off)
 {

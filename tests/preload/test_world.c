@@ -81,6 +81,7 @@ static void check_child(const char *way)
         if (!shared)
             cr_expect_eq(ring.records[i].tid, ring.records[i].pid, "%s: a process of one thread", way);
 
+    cr_expect_eq(ring.foreign, 0);
     cr_expect_eq(ring.process_count, shared ? 1 : 2);
     if (!shared) {
         cr_expect_eq(ring.processes[1].pid, said(&job, "child"));
@@ -101,6 +102,19 @@ Test(world, raw_clone)
 Test(world, vfork)
 {
     check_child("vfork");
+}
+
+/* Its tids mean nothing outside: whoever repairs the ring must know of it. */
+Test(world, a_child_in_a_pid_namespace)
+{
+    struct finished job = RUN(.argv = {"children", "namespace"});
+    if (WIFEXITED(job.status) && WEXITSTATUS(job.status) == 77)
+        SKIP("namespaces are not permitted here");
+    cr_assert(exited_with(&job, 0));
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(records_of_pid(&ring, 1), 20);
+    cr_expect_eq(ring.foreign, 1);
 }
 
 Test(world, posix_spawn)

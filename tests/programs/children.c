@@ -65,6 +65,14 @@ static pid_t by_fork_and_vfork(void)
     return child;
 }
 
+/* Status 77: namespaces are not permitted here. */
+static pid_t by_fork_into_a_namespace(void)
+{
+    if (unshare(CLONE_NEWPID) != 0)
+        exit(77);
+    return by_fork();
+}
+
 static pid_t by_posix_spawn(void)
 {
     pid_t child;
@@ -87,8 +95,13 @@ static const struct {
     const char *name;
     pid_t (*make)(void);
 } ways[] = {
-    {"fork", by_fork},         {"clone", by_clone}, {"vfork", by_vfork},
-    {"spawn", by_posix_spawn}, {"exec", by_exec},   {"fork-vfork", by_fork_and_vfork},
+    {"fork", by_fork},
+    {"clone", by_clone},
+    {"vfork", by_vfork},
+    {"spawn", by_posix_spawn},
+    {"exec", by_exec},
+    {"fork-vfork", by_fork_and_vfork},
+    {"namespace", by_fork_into_a_namespace},
 };
 
 int main(int argc, char **argv)

@@ -169,6 +169,8 @@ Test(commands, run_validates_before_it_starts)
     cr_assert_eq(STATUS("run", "--size", "16384G", "echo", "started"), 125);
     expect_said("needs more than half of this machine's memory");
     cr_assert_str_eq(printed, "");
+    cr_assert_eq(STATUS("run", "--eintr", "sometimes", "echo", "started"), 125);
+    cr_assert_str_eq(said, "recvshim: --eintr=sometimes: must be always or never\n");
     setenv("RECVSHIM_EINTR", "sometimes", 1);
     cr_assert_eq(STATUS("run", "echo", "started"), 125);
     expect_said("RECVSHIM_EINTR=sometimes: must be always");
