@@ -198,6 +198,8 @@ ssize_t receive(const struct call *call)
         outcome.room = *call->address_length;
 
     outcome.result = next_receive(call, 0, call->flags);
+    if (outcome.result >= 0 && outcome.room == 0 && !recorder_tracing())
+        return outcome.result; /* nothing to do, and errno as it was */
     if (__builtin_expect(outcome.result < 0, 0)) {
         if (*error == EINTR && settings->eintr != EINTR_NEVER)
             absorb(call, &outcome);
