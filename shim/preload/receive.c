@@ -59,29 +59,28 @@ static bool normalise(const struct call *call, const struct outcome *outcome)
     return true;
 }
 
+/* Straight from the bytes of an address, which may be unaligned: a copy of the whole would be stored in two pieces, and
+ * a field across them waits for both. */
+#define copy_field(target, bytes, type, field)                                                                         \
+    memcpy((target), (bytes) + offsetof(type, field), sizeof(((type *)NULL)->field))
+
 static void describe_peer(const struct call *call, const struct outcome *outcome, struct recvshim_record *record)
 {
     socklen_t size = address_size(call, outcome);
     const char *bytes = (const char *)call->address;
     sa_family_t family;
+    in_port_t port = 0;
     if (size < sizeof family)
         return;
     memcpy(&family, bytes, sizeof family);
     if (family == AF_INET && size >= sizeof(struct sockaddr_in)) {
-        struct sockaddr_in address;
-        memcpy(&address, bytes, sizeof address);
-        record->port = ntohs(address.sin_port);
-        memcpy(record->address, &address.sin_addr, sizeof address.sin_addr);
+        copy_field(record->address, bytes, struct sockaddr_in, sin_addr);
+        copy_field(&port, bytes, struct sockaddr_in, sin_port);
     } else if (family == AF_INET6 && size >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
-        struct sockaddr_in6 address = {0};
-        /* Two fixed sizes, not a call of memcpy. The shorter one is RFC 2133's, without a scope id. */
-        if (size >= sizeof address)
-            memcpy(&address, bytes, sizeof address);
-        else
-            memcpy(&address, bytes, offsetof(struct sockaddr_in6, sin6_scope_id));
-        record->port = ntohs(address.sin6_port);
-        record->scope = address.sin6_scope_id;
-        memcpy(record->address, &address.sin6_addr, sizeof address.sin6_addr);
+        copy_field(record->address, bytes, struct sockaddr_in6, sin6_addr);
+        copy_field(&port, bytes, struct sockaddr_in6, sin6_port);
+        if (size >= sizeof(struct sockaddr_in6)) /* RFC 2133's is shorter */
+            copy_field(&record->scope, bytes, struct sockaddr_in6, sin6_scope_id);
     } else if (family == AF_UNIX) {
         /* A path may or may not be terminated; an abstract name begins with a zero byte and ends with the length. */
         const char *path = bytes + offsetof(struct sockaddr_un, sun_path);
@@ -94,6 +93,7 @@ static void describe_peer(const struct call *call, const struct outcome *outcome
         return;
     }
     record->family = family;
+    record->port = ntohs(port);
     record->result_flags |= RECVSHIM_RESULT_PEER;
 }
 
