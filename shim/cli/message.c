@@ -13,6 +13,7 @@ static void write_line(const char *format, va_list arguments)
     static const char prefix[] = "recvshim: ";
     char line[4096 + 512];
     memcpy(line, prefix, sizeof prefix);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not, but Clang 14 says so of every va_start. */
     int length = vsnprintf(line + sizeof prefix - 1, sizeof line - sizeof prefix, format, arguments);
     if (length < 0)
         return;

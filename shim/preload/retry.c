@@ -69,7 +69,9 @@ static bool wait_for_data(const struct call *call, uint64_t nanoseconds, bool ca
     struct timespec limit = {.tv_sec = (time_t)(nanoseconds / NANOSECONDS_A_SECOND),
                              .tv_nsec = (long)(nanoseconds % NANOSECONDS_A_SECOND)};
     int ready = poll_for(&socket, 1, &limit, cancellable);
-    *seen = ready > 0 ? socket.revents : 0;
+    *seen = 0;
+    if (ready > 0)
+        *seen = socket.revents;
     if (ready >= 0)
         return true;
     if (errno != EINTR)

@@ -31,9 +31,9 @@ static void write_quietly(int fd, const char *text, size_t length)
 /* A value as it stands in a line: what would break the line, or the terminal, is masked; a long one is cut. */
 static void add_value(struct line *line, const char *value)
 {
-    for (size_t i = 0; value[i] != '\0' && i < PATH_MAX; i++) {
-        char byte = (unsigned char)value[i] < ' ' || value[i] == 0x7f ? '?' : value[i];
-        line_add_bytes(line, &byte, 1);
+    for (size_t i = 0; i < PATH_MAX && value[i] != '\0'; i++) {
+        bool control = (unsigned char)value[i] < ' ' || value[i] == 0x7f;
+        line_add_bytes(line, control ? "?" : &value[i], 1);
     }
 }
 
