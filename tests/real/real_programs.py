@@ -215,7 +215,7 @@ class Redis(Traced):
         self.assertEqual(self.total(events, fds.pop()), len(f"${len(value)}\r\n{value}\r\n"))
 
 
-@unittest.skipUnless(subprocess.run(["unshare", "--net", "true"], capture_output=True, check=False).returncode == 0,
+@unittest.skipUnless(subprocess.run(["unshare", "--net", "--mount", "true"], capture_output=True, check=False).returncode == 0,
                      "no network namespace may be made here")
 class Socat(Traced):
     """fe80:: addresses of a veth pair, in a namespace that ends with the test."""
