@@ -215,8 +215,11 @@ class Redis(Traced):
         self.assertEqual(self.total(events, fds.pop()), len(f"${len(value)}\r\n{value}\r\n"))
 
 
-@unittest.skipUnless(subprocess.run(["unshare", "--net", "--mount", "true"], capture_output=True, check=False).returncode == 0,
-                     "no network namespace may be made here")
+def namespaces_permitted():
+    return subprocess.run(["unshare", "--net", "--mount", "true"], capture_output=True, check=False).returncode == 0
+
+
+@unittest.skipUnless(namespaces_permitted(), "no network and mount namespace may be made here")
 class Socat(Traced):
     """fe80:: addresses of a veth pair, in a namespace that ends with the test."""
 
