@@ -1,0 +1,222 @@
+/* `recvshim run` as a user meets it: its exit statuses, its signals, and the one line it says when something is wrong.
+ */
+#include "fixture.h"
+#include "shell.h"
+
+#include <criterion/criterion.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <pty.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+TestSuite(run, .init = shell_begin, .fini = shell_end, .timeout = 30);
+
+Test(run, ends_as_the_program_does)
+{
+    cr_assert_eq(STATUS("run", "-q", "true"), 0);
+    cr_assert_str_eq(said, "");
+    cr_assert_eq(STATUS("run", "-q", "sh", "-c", "echo out; echo err >&2; exit 7"), 7);
+    cr_assert_str_eq(printed, "out\n");
+    cr_assert_str_eq(said, "err\n");
+    cr_assert_eq(STATUS("run", "-q", "sh", "-c", "kill -9 $$"), 128 + SIGKILL);
+    cr_assert_eq(STATUS("run", "-q", "--", "sh", "-c", "kill -TERM $$"), 128 + SIGTERM);
+    cr_assert_eq(STATUS("run", "true"), 0);
+    expect_said("was not traced"); /* by this library, which does nothing */
+}
+
+Test(run, tells_what_cannot_be_started)
+{
+    cr_assert_eq(STATUS("run", ""), 127);
+    expect_said("''");
+    cr_assert_eq(STATUS("run", "no-such-program-anywhere"), 127);
+    expect_said("no-such-program-anywhere: cannot be run: No such file");
+    cr_assert_eq(STATUS("run", directory), 126);
+    expect_said("Permission denied");
+    write_file("x", 1, 0600);
+    cr_assert_eq(STATUS("run", path), 126);
+    write_file("#!/nonexistent\n", 15, 0700);
+    cr_assert_eq(STATUS("run", path), 127);
+    expect_said(": cannot be run: its interpreter '/nonexistent' is not there");
+    write_file("#!/bin/sh\r\n", 11, 0700);
+    cr_assert_eq(STATUS("run", path), 127);
+    expect_said("'/bin/sh?'"); /* the carriage return shows */
+    write_file("exit 9\n", 7, 0700);
+    cr_assert_eq(STATUS("run", "-q", path), 9, "a shell runs it");
+}
+
+Test(run, validates_before_it_starts)
+{
+    cr_assert_eq(STATUS("run", "-o", "/nonexistent/file", "echo", "started"), 125);
+    expect_said("/nonexistent/file");
+    cr_assert_str_eq(printed, "");
+    cr_assert_eq(STATUS("run", "--trace", "/nonexistent/file", "echo", "started"), 125);
+    expect_said("/nonexistent/file: cannot be made");
+    cr_assert_str_eq(printed, "");
+    write_file("precious", 8, 0600);
+    cr_assert_eq(STATUS("run", "--trace", path, "echo", "started"), 125);
+    expect_said("not a recvshim trace");
+    cr_assert_str_eq(printed, "");
+    cr_assert_eq(STATUS("run", "--size", "16384G", "echo", "started"), 125);
+    expect_said("needs more than half of this machine's memory");
+    cr_assert_str_eq(printed, "");
+    cr_assert_eq(STATUS("run", "--eintr", "sometimes", "echo", "started"), 125);
+    cr_assert_str_eq(said, "recvshim: --eintr=sometimes: must be always or never\n");
+    setenv("RECVSHIM_EINTR", "sometimes", 1);
+    cr_assert_eq(STATUS("run", "echo", "started"), 125);
+    expect_said("RECVSHIM_EINTR=sometimes: must be always");
+    cr_assert_eq(STATUS("run", "-q", "--eintr", "never", "true"), 0, "the option comes first");
+    unsetenv("RECVSHIM_EINTR");
+    setenv("RECVSHIM_LIBRARY", "/nonexistent.so", 1);
+    cr_assert_eq(STATUS("run", "echo", "started"), 125);
+    expect_said("/nonexistent.so: the library is not there");
+}
+
+Test(run, sets_the_environment)
+{
+    setenv("LD_PRELOAD", "libc.so.6", 1);
+    static const char show[] = "echo $LD_PRELOAD; echo $RECVSHIM_EINTR $RECVSHIM_SIZE; echo $RECVSHIM_TRACE";
+    cr_assert_eq(STATUS("run", "-q", "--eintr=never", "--size", "64K", "--trace", path, "sh", "-c", (char *)show), 0);
+    char expected[2 * PATH_MAX], full[PATH_MAX];
+    cr_assert_not_null(realpath(path, full));
+    snprintf(expected, sizeof expected, "%s:libc.so.6\nnever 64K\n%s\n", PRELOAD_PATH, full);
+    cr_assert_str_eq(printed, expected);
+    cr_assert_eq(STATUS("show", path), 0);
+    cr_assert_str_eq(printed, "");
+    cr_assert_str_eq(said, "");
+}
+
+Test(run, takes_the_last_of_repeated_options)
+{
+    char *arguments[2 * 40 + 8] = {"recvshim", "run", "-q", "--seed=1"};
+    size_t count = 4;
+    for (size_t i = 0; i < 40; i++) {
+        arguments[count++] = "--seed";
+        arguments[count++] = "7";
+    }
+    arguments[count++] = "sh";
+    arguments[count++] = "-c";
+    arguments[count++] = "echo $RECVSHIM_SEED";
+    cr_assert_eq(status_of(arguments), 0);
+    cr_assert_str_eq(printed, "7\n");
+}
+
+Test(run, leaves_signals_as_they_were)
+{
+    /* SIGINT is 2, SIGPIPE 13, SIGCHLD 17: SigIgn's bits 1, 12 and 16. */
+    static const char show[] = "grep -E '^Sig(Ign|Blk)' /proc/self/status";
+    char native[256];
+    signal(SIGINT, SIG_IGN);
+    signal(SIGCHLD, SIG_DFL);
+    FILE *pipe = popen(show, "r");
+    native[fread(native, 1, sizeof native - 1, pipe)] = '\0';
+    pclose(pipe);
+    cr_assert_eq(STATUS("run", "-q", "sh", "-c", (char *)show), 0);
+    cr_assert_str_eq(printed, native);
+}
+
+static void wait_for(int fd, const char *text)
+{
+    char found[1 << 12] = "";
+    while (strstr(found, text) == NULL) {
+        usleep(10000);
+        found[pread(fd, found, sizeof found - 1, 0)] = '\0';
+    }
+}
+
+static void expect_passed_on(int number, const char *trap)
+{
+    int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
+    char wait[128];
+    snprintf(wait, sizeof wait, "trap 'echo told; exit 3' %s; echo ready; while :; do sleep 0.05; done", trap);
+    pid_t pid = start((char *[]){"recvshim", "run", "-q", "bash", "-c", wait, NULL}, out, err);
+    wait_for(out, "ready\n");
+    kill(pid, number);
+    cr_assert_eq(wait_status(pid), 3, "%s", trap);
+    slurp(out, printed, sizeof printed);
+    cr_assert_str_eq(printed, "ready\ntold\n");
+    close(err);
+}
+
+Test(run, passes_signals_on)
+{
+    expect_passed_on(SIGTERM, "TERM");
+    expect_passed_on(SIGRTMIN + 1, "RTMIN+1");
+    expect_passed_on(SIGVTALRM, "VTALRM");
+}
+
+/* Events enough to fill a pipe that nobody reads. */
+Test(run, passes_signals_on_while_its_output_waits)
+{
+    int ends[2], out = memfd_create("out", MFD_CLOEXEC);
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    cr_assert_eq(fcntl(ends[1], F_SETPIPE_SZ, 4096), 4096);
+    char filling[4096] = "";
+    cr_assert_eq(write(ends[1], filling, sizeof filling), (ssize_t)sizeof filling);
+    static const char wait[] = "trap 'echo told; exit 3' TERM; echo ready; while :; do sleep 0.05; done";
+    /* The header line of CSV is what has to wait. */
+    char *arguments[] = {"recvshim", "run", "-q", "--format", "csv", "sh", "-c", (char *)wait, NULL};
+    pid_t pid = start(arguments, out, ends[1]);
+    wait_for(out, "ready\n");
+    usleep(100000);
+    kill(pid, SIGTERM);
+    wait_for(out, "told\n");
+    close(ends[0]);
+    cr_assert_eq(wait_status(pid), 3);
+    close(ends[1]);
+    close(out);
+}
+
+/* The terminal tells the foreground group; a program that has left it would never hear of Ctrl-C. */
+Test(run, passes_signals_on_to_another_group)
+{
+    int terminal;
+    static const char wait[] = "trap 'exit 3' INT; echo ready; while :; do sleep 0.05; done";
+    pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
+    if (pid == 0)
+        execl(COMMAND_PATH, "recvshim", "run", "-q", "setsid", "sh", "-c", wait, NULL);
+    char text[64] = "";
+    for (size_t length = 0; strstr(text, "ready") == NULL;) {
+        ssize_t got = read(terminal, text + length, sizeof text - 1 - length);
+        cr_assert_gt(got, 0);
+        length += (size_t)got;
+    }
+    cr_assert_eq(write(terminal, "\003", 1), 1);
+    cr_assert_eq(wait_status(pid), 3);
+    close(terminal);
+}
+
+Test(run, fails_itself_for_want_of_a_process)
+{
+    pid_t pid = fork();
+    if (pid == 0) {
+        struct rlimit none = {0, 0};
+        if (geteuid() == 0 && setresuid(65534, 65534, 65534) != 0) /* root has no such limit */
+            _exit(125);
+        setrlimit(RLIMIT_NPROC, &none);
+        setenv("ASAN_OPTIONS", "detect_leaks=0", 1); /* which takes a thread */
+        execl(COMMAND_PATH, "recvshim", "run", "true", NULL);
+        _exit(125); /* out of that user's reach */
+    }
+    cr_assert_eq(wait_status(pid), 125);
+}
+
+/* Who finds the process table full is traced all the same. */
+Test(run, does_not_judge_by_a_full_table)
+{
+    make_trace();
+    struct trace full;
+    cr_assert_null(trace_open(path, TRACE_CONTROL, &full).what);
+    atomic_store(&full.counters->processes, full.header.processes + 1U);
+    trace_close(&full);
+    cr_assert_eq(STATUS("run", "--trace", path, "true"), 0);
+    expect_said("no recv or recvfrom was seen");
+}
