@@ -89,13 +89,19 @@ struct recvshim_header {
     uint32_t names; /* a power of two, 1 to RECVSHIM_MAX_NAMES */
     uint32_t mode;  /* enum recvshim_mode */
     uint32_t clock; /* the clockid_t of every time in the trace, in nanoseconds */
-    /* One moment on both clocks: real time of a record = realtime + (time - monotonic). */
+    /* One moment on both clocks, see recvshim_realtime(). */
     uint64_t monotonic;
     uint64_t realtime;
     uint8_t boot_id[16];    /* of /proc/sys/kernel/random/boot_id; all zero where that cannot be read */
     uint64_t pid_namespace; /* inode of /proc/self/ns/pid; 0 where that cannot be read */
     uint64_t seed;          /* of every random choice made under this trace */
 };
+
+/* A record's time as nanoseconds since 1970, UTC. */
+static inline uint64_t recvshim_realtime(const struct recvshim_header *header, uint64_t time)
+{
+    return header->realtime + (time - header->monotonic);
+}
 
 /* Switches that reach every process that has the trace mapped, at its next call. */
 struct recvshim_control {

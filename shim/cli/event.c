@@ -69,7 +69,7 @@ void event_complete(struct event_maker *maker, struct event *event)
     const struct recvshim_record *record = &event->record;
     const struct recvshim_header *header = &maker->trace->header;
     const struct process *process = process_find(maker->processes, record->pid, record->time);
-    event->realtime = header->realtime + (record->time - header->monotonic);
+    event->realtime = recvshim_realtime(header, record->time);
     event->comm = process != NULL ? process->comm : NULL;
     event->event = record->event < RECVSHIM_EVENTS ? event_names[record->event] : "unknown";
     event->call = record->call < RECVSHIM_CALLS ? call_names[record->call] : "unknown";

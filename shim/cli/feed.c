@@ -2,13 +2,12 @@
 
 #include "guard.h"
 #include "message.h"
+#include "trace/clock.h"
 #include "trace/repair.h"
 
 #include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
-
-#define SECOND UINT64_C(1000000000)
 
 void feed_init(struct feed *feed, struct trace *trace, enum reader_start start, int fd, const struct format *format)
 {
@@ -47,8 +46,7 @@ static void print_one(struct feed *feed, struct reference reference)
     struct event event;
     if (!reader_fetch(&feed->reader, reference, &event.record))
         return; /* overrun; the account tells */
-    if (!filter_accepts_record(&feed->filter, &event.record,
-                               header->realtime + (event.record.time - header->monotonic)))
+    if (!filter_accepts_record(&feed->filter, &event.record, recvshim_realtime(header, event.record.time)))
         return;
     event_complete(&feed->maker, &event);
     if (filter_accepts_peer(&feed->filter, &event))
@@ -79,13 +77,6 @@ static size_t first_beyond(const struct references *waiting, uint64_t limit)
     return low;
 }
 
-static uint64_t monotonic_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * SECOND + (uint64_t)now.tv_nsec;
-}
-
 struct cycle {
     struct feed *feed;
     bool live;
@@ -95,9 +86,9 @@ static void do_cycle(void *context)
 {
     struct cycle *cycle = context;
     struct feed *feed = cycle->feed;
-    if (cycle->live && monotonic_now() - feed->repaired > SECOND) {
+    if (cycle->live && clock_now() - feed->repaired > NANOSECONDS_A_SECOND) {
         repair(&feed->reader);
-        feed->repaired = monotonic_now();
+        feed->repaired = clock_now();
     }
     if (!reader_collect(&feed->reader, &feed->waiting) || !process_list_update(&feed->processes, feed->trace) ||
         !references_sort(&feed->waiting)) {
@@ -113,7 +104,7 @@ static void do_cycle(void *context)
     if (cycle->live && !urgent && feed->trace->header.clock == CLOCK_MONOTONIC) {
         /* The time after the collecting: nothing honest is in its future. What is would pile up if it were waited for.
          */
-        uint64_t now = monotonic_now();
+        uint64_t now = clock_now();
         held = first_beyond(&feed->waiting, now - FEED_HOLD_NS);
         end = first_beyond(&feed->waiting, now);
     }
@@ -136,12 +127,12 @@ bool feed_cycle(struct feed *feed, bool live)
 static void describe_since(const struct feed *feed, char *text, size_t size)
 {
     const struct recvshim_header *header = &feed->trace->header;
-    uint64_t realtime = header->realtime + (feed->reader.complete_since - header->monotonic);
+    uint64_t realtime = recvshim_realtime(header, feed->reader.complete_since);
     struct tm fields = {0};
-    localtime_r(&(time_t){(time_t)(realtime / SECOND)}, &fields);
+    localtime_r(&(time_t){(time_t)(realtime / NANOSECONDS_A_SECOND)}, &fields);
     char stamp[32];
     strftime(stamp, sizeof stamp, feed->printer.date ? "%Y-%m-%d %H:%M:%S" : "%H:%M:%S", &fields);
-    snprintf(text, size, "; complete since %s.%06" PRIu64, stamp, realtime % SECOND / 1000);
+    snprintf(text, size, "; complete since %s.%06" PRIu64, stamp, realtime % NANOSECONDS_A_SECOND / 1000);
 }
 
 struct losses {

@@ -1,5 +1,7 @@
 #include "format.h"
 
+#include "trace/clock.h"
+
 const struct format *format_find(const char *name, size_t count)
 {
     static const struct format *const formats[FORMATS] = {&format_text, &format_json, &format_csv, &format_chrome};
@@ -15,7 +17,7 @@ void printer_init(struct printer *printer, struct output *output, const struct f
     *printer = (struct printer){
         .output = output, .format = format, .processes = processes, .monotonic = trace->header.monotonic};
     /* A time of day says enough of today, and too little of any other day. */
-    time_t begun = (time_t)(trace->header.realtime / 1000000000U), now = time(NULL);
+    time_t begun = (time_t)(trace->header.realtime / NANOSECONDS_A_SECOND), now = time(NULL);
     struct tm day, today;
     if (localtime_r(&begun, &day) != NULL && localtime_r(&now, &today) != NULL)
         printer->date = day.tm_yday != today.tm_yday || day.tm_year != today.tm_year;
@@ -31,7 +33,7 @@ void printer_event(struct printer *printer, const struct event *event)
 void printer_stamp(struct printer *printer, const char *words, struct tm *(*convert)(const time_t *, struct tm *),
                    uint64_t realtime)
 {
-    uint64_t second = realtime / 1000000000U;
+    uint64_t second = realtime / NANOSECONDS_A_SECOND;
     if (second != printer->second || printer->stamp_length == 0) {
         /* 64 bits of nanoseconds end in 2554: every year has four digits. */
         struct tm fields = {0};

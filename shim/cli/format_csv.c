@@ -3,6 +3,8 @@
 #include "format.h"
 #include "utf8.h"
 
+#include "trace/clock.h"
+
 static const char header[] = "time,pid,tid,comm,event,call,fd,connection,requested,size,result,flags,error,retries,"
                              "duration_ns,peer_family,peer_address,peer_port,peer_scope_id,local_port,cause,"
                              "normalised,injected\n";
@@ -77,7 +79,7 @@ static void csv_event(struct printer *printer, const struct event *event)
     struct output *output = printer->output;
     const struct recvshim_record *record = &event->record;
     printer_stamp(printer, "%Y-%m-%dT%H:%M:%S.", gmtime_r, event->realtime);
-    output_padded(output, event->realtime % 1000000000U, 9);
+    output_padded(output, event->realtime % NANOSECONDS_A_SECOND, 9);
     output_byte(output, 'Z');
     add_unsigned(output, true, record->pid);
     add_unsigned(output, true, record->tid);

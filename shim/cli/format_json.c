@@ -2,6 +2,8 @@
 #include "format.h"
 #include "json.h"
 
+#include "trace/clock.h"
+
 /* A key with its quotes, its colon and the comma before it. */
 #define KEY(output, name)     output_bytes(output, ",\"" name "\":", sizeof(",\"" name "\":") - 1)
 #define LITERAL(output, text) output_bytes(output, text, sizeof(text) - 1)
@@ -56,7 +58,7 @@ static void json_event(struct printer *printer, const struct event *event)
     const struct recvshim_record *record = &event->record;
     LITERAL(output, "{\"time\":\"");
     printer_stamp(printer, "%Y-%m-%dT%H:%M:%S.", gmtime_r, event->realtime);
-    output_padded(output, event->realtime % 1000000000U, 9);
+    output_padded(output, event->realtime % NANOSECONDS_A_SECOND, 9);
     LITERAL(output, "Z\"");
     KEY(output, "pid");
     output_unsigned(output, record->pid);

@@ -2,6 +2,8 @@
 #include "format.h"
 #include "utf8.h"
 
+#include "trace/clock.h"
+
 #include <sys/socket.h>
 
 #define LITERAL(output, text) output_bytes(output, text, sizeof(text) - 1)
@@ -74,9 +76,9 @@ static void add_call(struct printer *printer, const struct event *event)
     }
     if ((record->result_flags & RECVSHIM_RESULT_DURATION) != 0) {
         LITERAL(output, " <");
-        output_unsigned(output, record->duration / 1000000000U);
+        output_unsigned(output, record->duration / NANOSECONDS_A_SECOND);
         output_byte(output, '.');
-        output_padded(output, record->duration % 1000000000U, 9);
+        output_padded(output, record->duration % NANOSECONDS_A_SECOND, 9);
         output_byte(output, '>');
     }
 }
@@ -161,7 +163,7 @@ static void text_event(struct printer *printer, const struct event *event)
     const struct recvshim_record *record = &event->record;
     colour(printer, DIM);
     printer_stamp(printer, printer->date ? "%Y-%m-%d %H:%M:%S." : "%H:%M:%S.", localtime_r, event->realtime);
-    output_padded(output, event->realtime % 1000000000U / 1000U, 6);
+    output_padded(output, event->realtime % NANOSECONDS_A_SECOND / 1000U, 6);
     output_byte(output, ' ');
     colour(printer, PLAIN);
     colour(printer, CYAN);

@@ -1,9 +1,9 @@
 #include "moment.h"
 
+#include "trace/clock.h"
+
 #include <string.h>
 #include <time.h>
-
-#define SECOND UINT64_C(1000000000)
 
 /* Read at most `most` digits and step over them. Returns how many there were. */
 static unsigned int read_digits(const char **text, unsigned int most, uint64_t *number)
@@ -89,9 +89,9 @@ static bool finish(const char *text, struct tm *fields, uint64_t nanoseconds, ui
             return false;
         seconds = timegm(fields) - (time_t)sign * (hours * 60 + minutes) * 60;
     }
-    if (seconds < 0 || (uint64_t)seconds > UINT64_MAX / SECOND - 1)
+    if (seconds < 0 || (uint64_t)seconds > UINT64_MAX / NANOSECONDS_A_SECOND - 1)
         return false;
-    *moment = (uint64_t)seconds * SECOND + nanoseconds;
+    *moment = (uint64_t)seconds * NANOSECONDS_A_SECOND + nanoseconds;
     return true;
 }
 
@@ -99,7 +99,7 @@ static bool parse_clock(const char *text, uint64_t now, uint64_t *moment)
 {
     struct tm fields;
     uint64_t nanoseconds;
-    localtime_r(&(time_t){(time_t)(now / SECOND)}, &fields);
+    localtime_r(&(time_t){(time_t)(now / NANOSECONDS_A_SECOND)}, &fields);
     fields.tm_sec = 0;
     return read_clock(&text, &fields, &nanoseconds) && *text == '\0' && finish(text, &fields, nanoseconds, moment);
 }
@@ -120,7 +120,7 @@ static bool parse_seconds(const char *text, uint64_t *moment)
     uint64_t seconds, nanoseconds;
     if (read_digits(&text, 10, &seconds) == 0 || !read_fraction(&text, &nanoseconds) || *text != '\0')
         return false;
-    *moment = seconds * SECOND + nanoseconds;
+    *moment = seconds * NANOSECONDS_A_SECOND + nanoseconds;
     return true;
 }
 
@@ -129,7 +129,11 @@ static bool parse_ago(const char *text, uint64_t now, uint64_t *moment)
     static const struct {
         const char *name;
         uint64_t nanoseconds;
-    } units[] = {{"ms", SECOND / 1000}, {"s", SECOND}, {"m", 60 * SECOND}, {"h", 3600 * SECOND}, {"d", 86400 * SECOND}};
+    } units[] = {{"ms", NANOSECONDS_A_SECOND / 1000},
+                 {"s", NANOSECONDS_A_SECOND},
+                 {"m", 60 * NANOSECONDS_A_SECOND},
+                 {"h", 3600 * NANOSECONDS_A_SECOND},
+                 {"d", 86400 * NANOSECONDS_A_SECOND}};
     uint64_t whole, fraction, before;
     if (read_digits(&text, 9, &whole) == 0 || !read_fraction(&text, &fraction))
         return false;

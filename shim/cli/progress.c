@@ -1,18 +1,12 @@
 #include "progress.h"
 
+#include "trace/clock.h"
+
 #include <inttypes.h>
 #include <stdio.h>
-#include <time.h>
 #include <unistd.h>
 
 #define MILLISECOND UINT64_C(1000000)
-
-static uint64_t monotonic_now(void)
-{
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    return (uint64_t)now.tv_sec * 1000 * MILLISECOND + (uint64_t)now.tv_nsec;
-}
 
 bool progress_wanted(int output)
 {
@@ -21,13 +15,13 @@ bool progress_wanted(int output)
 
 void progress_begin(struct progress *progress)
 {
-    *progress = (struct progress){.begun = monotonic_now()};
+    *progress = (struct progress){.begun = clock_now()};
 }
 
 void progress_update(void *context, uint64_t done, uint64_t total)
 {
     struct progress *progress = context;
-    uint64_t now = monotonic_now();
+    uint64_t now = clock_now();
     if (total == 0 || now - progress->begun < 1000 * MILLISECOND || now - progress->shown < 200 * MILLISECOND)
         return;
     progress->shown = now;

@@ -6,6 +6,7 @@
 #include "library.h"
 #include "message.h"
 #include "preload/settings.h"
+#include "trace/clock.h"
 
 #include <argp.h>
 #include <ctype.h>
@@ -15,7 +16,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
-#include <time.h>
 #include <unistd.h>
 
 #define POLL_MS 20
@@ -294,9 +294,7 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
     if (inspect_reason(inspection.verdict) != NULL && !arguments->quiet)
         message("%s: %s", inspection.path, inspect_reason(inspection.verdict));
 
-    struct timespec now;
-    clock_gettime(CLOCK_MONOTONIC, &now);
-    uint64_t started = (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
+    uint64_t started = clock_now();
     struct launch launch;
     int status, failure = launch_start(&launch, arguments->command);
     if (failure == 0) {

@@ -3,6 +3,7 @@
 #include "feed.h"
 #include "message.h"
 #include "progress.h"
+#include "trace/clock.h"
 #include "trace/locate.h"
 
 #include <argp.h>
@@ -210,9 +211,7 @@ int command_show(int argc, char **argv)
         NULL,
         NULL};
     struct arguments arguments = {.format = &format_text, .colour = "auto"};
-    struct timespec now;
-    clock_gettime(CLOCK_REALTIME, &now);
-    filter_init(&arguments.filter, (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec);
+    filter_init(&arguments.filter, clock_read(CLOCK_REALTIME));
     argp_err_exit_status = STATUS_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
 

@@ -6,11 +6,9 @@
 
 _Atomic uint64_t connection_words[CONNECTION_DESCRIPTORS];
 
-#define NO_TIMEOUT CONNECTION_NO_TIMEOUT
 #define ENDED      UINT64_C(2) /* its end has been reported */
 #define TYPE_SHIFT 4
 #define TYPE_MASK  (UINT64_C(15) << TYPE_SHIFT)
-#define ID_SHIFT   CONNECTION_ID_SHIFT
 
 static _Atomic uint64_t *word_of(int fd)
 {
@@ -39,12 +37,12 @@ static void change(int fd, uint64_t mask, uint64_t bits)
 void connection_made(int fd, int type, uint64_t id)
 {
     uint64_t kind = (uint64_t)(type & 15) << TYPE_SHIFT; /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
-    note(fd, id << ID_SHIFT | kind | NO_TIMEOUT);
+    note(fd, id << CONNECTION_ID_SHIFT | kind | CONNECTION_NO_TIMEOUT);
 }
 
 void connection_accepted(int listener, int fd, uint64_t id)
 {
-    note(fd, id << ID_SHIFT | (connection_word(listener) & (TYPE_MASK | NO_TIMEOUT)));
+    note(fd, id << CONNECTION_ID_SHIFT | (connection_word(listener) & (TYPE_MASK | CONNECTION_NO_TIMEOUT)));
 }
 
 void connection_closed(int fd)
@@ -58,13 +56,13 @@ void connection_duplicated(int fd, int copy)
 {
     if (fd == copy)
         return;
-    change(fd, NO_TIMEOUT, 0);
+    change(fd, CONNECTION_NO_TIMEOUT, 0);
     note(copy, connection_word(fd));
 }
 
 void connection_timeout_changed(int fd)
 {
-    change(fd, NO_TIMEOUT, 0);
+    change(fd, CONNECTION_NO_TIMEOUT, 0);
 }
 
 uint64_t connection_identify(int fd, uint64_t id)
@@ -73,11 +71,11 @@ uint64_t connection_identify(int fd, uint64_t id)
     if (word == NULL)
         return 0;
     uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
-    while (old >> ID_SHIFT == 0)
-        if (atomic_compare_exchange_weak_explicit(word, &old, old | id << ID_SHIFT, memory_order_relaxed,
+    while (old >> CONNECTION_ID_SHIFT == 0)
+        if (atomic_compare_exchange_weak_explicit(word, &old, old | id << CONNECTION_ID_SHIFT, memory_order_relaxed,
                                                   memory_order_relaxed))
             return id;
-    return old >> ID_SHIFT;
+    return old >> CONNECTION_ID_SHIFT;
 }
 
 int connection_type(int fd, uint64_t noted)
@@ -98,8 +96,8 @@ bool connection_ended(int fd, uint64_t id)
     if (word == NULL)
         return true;
     uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
-    while (old >> ID_SHIFT == id && (old & ENDED) == 0)
+    while (old >> CONNECTION_ID_SHIFT == id && (old & ENDED) == 0)
         if (atomic_compare_exchange_weak_explicit(word, &old, old | ENDED, memory_order_relaxed, memory_order_relaxed))
             return true;
-    return old >> ID_SHIFT != id;
+    return old >> CONNECTION_ID_SHIFT != id;
 }

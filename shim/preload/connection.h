@@ -35,7 +35,8 @@ void connection_accepted(int listener, int fd, uint64_t id);
 
 /* `fd` is about to be closed. Its number may come back in a way that is not interposed, as another socket that may time
  * out: what was noted must not speak for that. A child of vfork that closes its copy makes its parent forget too, which
- * costs a look-up. closefrom and close_range are let pass for that reason: such children call them on everything. */
+ * costs that one look-ups and gives its connection a second id. closefrom and close_range are let pass for that reason:
+ * such children call them on everything. */
 void connection_closed(int fd);
 
 /* `copy` is now the same socket as `fd`. A time-out set through either then holds for both, so that neither is known

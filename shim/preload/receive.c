@@ -1,13 +1,14 @@
 #include "receive.h"
 
 #include "classify.h"
-#include "clock.h"
 #include "connection.h"
 #include "next.h"
 #include "recorder.h"
 #include "retry.h"
 #include "scope.h"
 #include "thread.h"
+
+#include "trace/clock.h"
 
 #include <errno.h>
 #include <netinet/in.h>

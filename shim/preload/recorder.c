@@ -1,10 +1,10 @@
 #include "recorder.h"
 
-#include "clock.h"
 #include "guard.h"
 #include "process.h"
 #include "thread.h"
 
+#include "trace/clock.h"
 #include "trace/identity.h"
 
 #include <string.h>

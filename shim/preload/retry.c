@@ -1,7 +1,8 @@
 #include "retry.h"
 
-#include "clock.h"
 #include "next.h"
+
+#include "trace/clock.h"
 
 #include <errno.h>
 #include <fcntl.h>

@@ -1,5 +1,6 @@
 /* Making a trace. It is built aside and published with link(2), so that whoever finds it under its name finds it
  * complete, and nothing that stands there already is ever overwritten. */
+#include "clock.h"
 #include "identity.h"
 #include "line.h"
 #include "trace_file.h"
@@ -39,19 +40,12 @@ static uint32_t possible_cpus(void)
     return last + 1;
 }
 
-static uint64_t nanoseconds(clockid_t clock)
-{
-    struct timespec now = {0};
-    clock_gettime(clock, &now);
-    return (uint64_t)now.tv_sec * 1000000000U + (uint64_t)now.tv_nsec;
-}
-
 static uint64_t random_seed(void)
 {
     uint64_t seed = 0;
     /* A kernel before 3.17 has no getrandom; the clock then serves, and the seed is in the header all the same. */
     if (syscall(SYS_getrandom, &seed, sizeof seed, 1 /* GRND_NONBLOCK */) != (long)sizeof seed)
-        seed = nanoseconds(CLOCK_REALTIME);
+        seed = clock_read(CLOCK_REALTIME);
     return seed;
 }
 
@@ -88,8 +82,8 @@ static struct recvshim_header new_header(const struct trace_options *options)
         .names = (uint32_t)power_of_two_below(between(16, records / 64, RECVSHIM_MAX_NAMES)),
         .mode = options->mode,
         .clock = CLOCK_MONOTONIC,
-        .monotonic = nanoseconds(CLOCK_MONOTONIC),
-        .realtime = nanoseconds(CLOCK_REALTIME),
+        .monotonic = clock_read(CLOCK_MONOTONIC),
+        .realtime = clock_read(CLOCK_REALTIME),
         .pid_namespace = identity_pid_namespace(),
         .seed = options->seeded ? options->seed : random_seed(),
     };
@@ -135,7 +129,7 @@ struct trace_error trace_create(const char *path, const struct trace_options *op
     line_add(&name, ".");
     line_add_number(&name, (uint64_t)getpid());
     line_add(&name, ".");
-    line_add_number(&name, nanoseconds(CLOCK_MONOTONIC));
+    line_add_number(&name, clock_read(CLOCK_MONOTONIC));
     if (name.length + 1 >= name.size)
         return failed("cannot be made", ENAMETOOLONG);
 
