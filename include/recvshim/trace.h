@@ -53,7 +53,12 @@
     X(DISCONNECT, "disconnect", "the connection ended, or was ended")                                                  \
     X(ERROR, "error", "any other failure")                                                                             \
     X(INTERRUPTED, "interrupted", "EINTR reached the program")                                                         \
-    X(WOULD_BLOCK, "would-block", "nothing there yet: EAGAIN")
+    X(WOULD_BLOCK, "would-block", "nothing there yet: EAGAIN")                                                         \
+    X(CONNECT, "connect", "the program asked for a connection, or learnt what became of it")                           \
+    X(ACCEPT, "accept", "the program accepted a connection")                                                           \
+    X(CLOSE, "close", "the program closed the descriptor")                                                             \
+    X(START, "start", "a process began to write here")                                                                 \
+    X(EXIT, "exit", "a process ended, of its own will")
 
 /* Which call the program made. The fortified forms count as the plain ones. Append, never reorder. */
 #define RECVSHIM_CALL_TABLE(X)                                                                                         \
@@ -67,6 +72,9 @@ enum recvshim_event { RECVSHIM_EVENT_TABLE(RECVSHIM_ENUM_EVENT) RECVSHIM_EVENTS 
 #define RECVSHIM_ENUM_CALL(id, name) RECVSHIM_CALL_##id,
 enum recvshim_call { RECVSHIM_CALL_TABLE(RECVSHIM_ENUM_CALL) RECVSHIM_CALLS };
 #undef RECVSHIM_ENUM_CALL
+
+/* Of an event that is no receive: connect, accept, close, start, exit. */
+#define RECVSHIM_CALL_NONE 255U
 
 /* A set of events has bit N for event N. */
 #define RECVSHIM_EVENTS_ALL     ((1U << RECVSHIM_EVENTS) - 1U)
@@ -142,13 +150,41 @@ struct recvshim_name {
 enum {
     RECVSHIM_RESULT_NORMALISED = 1, /* the scope id was changed on the way to the program */
     RECVSHIM_RESULT_DURATION = 2,   /* duration was measured */
-    RECVSHIM_RESULT_PEER = 4,       /* family, port, scope and address tell who sent this */
+    RECVSHIM_RESULT_PEER = 4,       /* family, port, scope and address tell who sent this, or is at the other end */
+    RECVSHIM_RESULT_LOCAL = 8,      /* family and local_address tell which address of ours it came to */
+    RECVSHIM_RESULT_TCP = 16,       /* tcp was asked for, just after the call (close: just before it) */
+    /* Of the connection, as this process knew it at the time of a disconnect or close: */
+    RECVSHIM_RESULT_CONNECTED = 32,      /* it was connected, by accept, connect, socketpair or by having received */
+    RECVSHIM_RESULT_SHUT_READ = 64,      /* the program had called shutdown(SHUT_RD) or SHUT_RDWR */
+    RECVSHIM_RESULT_PROGRAM_FIRST = 128, /* the program had shut down writing before it saw the peer's end */
+    RECVSHIM_RESULT_PEER_ENDED = 256,    /* close: the program had seen the peer's end */
 };
 
-/* The facts of one call, as the traced process saw them. */
+/* What TCP_INFO said (tcp(7), struct tcp_info), as far as a person with a broken connection wants it. */
+struct recvshim_tcp {
+    uint32_t rtt;         /* smoothed round-trip time, us */
+    uint16_t retransmits; /* segments sent again, ever; UINT16_MAX: that many or more */
+    uint8_t state;        /* TCP_ESTABLISHED and so on, of netinet/tcp.h */
+    uint8_t unacked;      /* segments sent and not acknowledged; UINT8_MAX: that many or more */
+};
+
+/* The facts of one call, as the traced process saw them.
+ *
+ *   event     result                                 error                          also of meaning
+ *   connect   of connect(); -1, EINPROGRESS: under   errno; from getsockopt(),      peer, local, duration
+ *             way, and what the program then learns  the value of SO_ERROR
+ *             from SO_ERROR is another connect
+ *   accept    the descriptor                         0                              peer, local
+ *   close     0                                      0                              tcp, the flags of the connection
+ *   start     0                                      0                              only the process
+ *   exit      the status given to exit or _exit      0                              only the process
+ *
+ * and of every other event: the receive's own. requested, flags and retries are 0 in these five, call is
+ * RECVSHIM_CALL_NONE, fd is -1 in the last two. */
 struct recvshim_record {
-    uint64_t time;       /* when the call returned */
-    uint64_t connection; /* 1 and up; 0 where the descriptor is beyond what is tracked */
+    uint64_t time;       /* when the call returned; of a close, when it was made */
+    uint64_t connection; /* 1 and up, of one socket from its making to its last close, in every process that has it by
+                          * fork; 0 where the descriptor is beyond what is tracked, and of a process */
     int64_t result;      /* what the call returned */
     uint64_t requested;  /* the length the program asked for, bytes */
     uint64_t duration;   /* ns in the call, with RECVSHIM_RESULT_DURATION */
@@ -158,7 +194,7 @@ struct recvshim_record {
     uint32_t flags;   /* MSG_* as the program gave them */
     uint16_t error;   /* errno of a failure, else 0 */
     uint8_t event;    /* enum recvshim_event */
-    uint8_t call;     /* enum recvshim_call */
+    uint8_t call;     /* enum recvshim_call, or RECVSHIM_CALL_NONE */
     uint16_t family;  /* AF_INET, AF_INET6, AF_UNIX */
     uint16_t port;    /* host byte order */
     uint32_t scope;   /* sin6_scope_id as the program got it */
@@ -169,7 +205,15 @@ struct recvshim_record {
     uint16_t local_port;   /* host byte order; 0 where unknown */
     uint16_t result_flags; /* RECVSHIM_RESULT_* */
     uint16_t injected;     /* what fault injection did to the call; 0: nothing */
-    uint8_t reserved[18];
+    uint8_t socket_type;   /* SOCK_STREAM and so on; 0 where it is not known */
+    uint8_t reserved;
+    union {
+        uint8_t local_address[16]; /* with RECVSHIM_RESULT_LOCAL: as address. Of the first records of a connection */
+        struct {
+            struct recvshim_tcp tcp; /* with RECVSHIM_RESULT_TCP: of a TCP disconnect, or close */
+            uint64_t reserved_word;
+        };
+    };
 };
 
 /* A slot: the state word, the record, and the state word's claim again.

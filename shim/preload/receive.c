@@ -157,7 +157,9 @@ __attribute__((noinline)) static void record(const struct call *call, const stru
         .address = {0},
         .local_port = 0,
         .injected = 0,
-        .reserved = {0},
+        .socket_type = 0,
+        .reserved = 0,
+        .local_address = {0},
     };
     if (receive_settings.duration && outcome->entry != 0) {
         record.duration = record.time - outcome->entry;

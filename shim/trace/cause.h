@@ -25,6 +25,11 @@ extern const char *const cause_meanings[CAUSES];
 /* Why a connection ended: for a record whose event is RECVSHIM_EVENT_DISCONNECT. */
 enum cause cause_of(const struct recvshim_record *record);
 
+/* Who ended a connection first: the peer, or the program by shutdown or close. Nobody can be told for a socket that was
+ * never connected, nor for one of datagrams. For a record whose event is RECVSHIM_EVENT_DISCONNECT or _CLOSE. */
+enum first { FIRST_UNKNOWN, FIRST_PEER, FIRST_PROGRAM };
+enum first first_of(const struct recvshim_record *record);
+
 /* The bytes that the program got into its buffer: a datagram's real length (MSG_TRUNC) may be beyond it. */
 uint64_t size_of_receive(const struct recvshim_record *record);
 
