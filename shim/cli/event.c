@@ -72,7 +72,7 @@ void event_complete(struct event_maker *maker, struct event *event)
     event->realtime = recvshim_realtime(header, record->time);
     event->comm = process != NULL ? process->comm : NULL;
     event->event = record->event < RECVSHIM_EVENTS ? event_names[record->event] : "unknown";
-    event->call = record->call < RECVSHIM_CALLS ? call_names[record->call] : NULL;
+    event->call = record->call < RECVSHIM_CALLS ? call_names[record->call] : "unknown";
     event->cause = record->event == RECVSHIM_EVENT_DISCONNECT ? cause_names[cause_of(record)] : NULL;
     event->error = record->error != 0 ? error_name(record->error) : NULL;
     event->size = size_of_receive(record);

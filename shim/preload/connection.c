@@ -7,7 +7,7 @@
 _Atomic uint64_t connection_words[CONNECTION_DESCRIPTORS];
 
 #define ENDED      UINT64_C(2) /* its end has been reported */
-#define TYPE_SHIFT 4
+#define TYPE_SHIFT CONNECTION_TYPE_SHIFT
 #define TYPE_MASK  (UINT64_C(15) << TYPE_SHIFT)
 
 static _Atomic uint64_t *word_of(int fd)
@@ -80,7 +80,7 @@ uint64_t connection_identify(int fd, uint64_t id)
 
 int connection_type(int fd, uint64_t noted)
 {
-    int type = (int)((noted & TYPE_MASK) >> TYPE_SHIFT);
+    int type = connection_noted_type(noted);
     if (type != 0)
         return type;
     socklen_t length = sizeof type;

@@ -19,6 +19,7 @@
  * note before the use. 512 KiB, of which a page is touched for each 512 descriptors in use. */
 extern _Atomic uint64_t connection_words[CONNECTION_DESCRIPTORS];
 #define CONNECTION_NO_TIMEOUT UINT64_C(1) /* SO_RCVTIMEO was never set */
+#define CONNECTION_TYPE_SHIFT 4
 #define CONNECTION_ID_SHIFT   8
 
 static inline uint64_t connection_word(int fd)
@@ -61,6 +62,12 @@ static inline uint64_t connection_id(int fd)
 
 /* Give an id to one that has none. Returns the id it has then: another thread may have been first. */
 uint64_t connection_identify(int fd, uint64_t id);
+
+/* The socket's type, as SOCK_STREAM; 0 where it was not noted. */
+static inline int connection_noted_type(uint64_t word)
+{
+    return (int)(word >> CONNECTION_TYPE_SHIFT & 15);
+}
 
 /* The socket's type, as SOCK_STREAM; 0 where it cannot be told. `word` is the descriptor's, from when it was the socket
  * in question. Asks the kernel once, where it is not known, so this is for the rare events only. Sets errno. */

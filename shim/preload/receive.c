@@ -106,15 +106,16 @@ static bool hung_up(int fd)
     return syscall(SYS_ppoll, &socket, 1, &at_once, NULL, 0) == 1 && (socket.revents & (POLLRDHUP | POLLHUP)) != 0;
 }
 
-static enum recvshim_event event_of(const struct call *call, const struct outcome *outcome)
+/* *type is the socket's, as far as it is known. */
+static enum recvshim_event event_of(const struct call *call, const struct outcome *outcome, int *type)
 {
+    *type = connection_noted_type(outcome->word);
     if (outcome->result > 0)
         return RECVSHIM_EVENT_RECEIVE; /* as nearly always: not worth the calls */
-    int type = 0;
     if (classify_needs_type(call, outcome->result, outcome->error))
-        type = connection_type(call->fd, outcome->word);
-    bool over = type == SOCK_SEQPACKET && outcome->result == 0 && hung_up(call->fd);
-    return classify(call, outcome->result, outcome->error, type, over);
+        *type = connection_type(call->fd, outcome->word);
+    bool over = *type == SOCK_SEQPACKET && outcome->result == 0 && hung_up(call->fd);
+    return classify(call, outcome->result, outcome->error, *type, over);
 }
 
 static uint64_t identify(int fd, uint64_t word)
@@ -128,7 +129,8 @@ static uint64_t identify(int fd, uint64_t word)
 /* May change errno. Out of line: what it needs on the stack is no matter of the calls that are not recorded. */
 __attribute__((noinline)) static void record(const struct call *call, const struct outcome *outcome)
 {
-    enum recvshim_event event = event_of(call, outcome);
+    int type;
+    enum recvshim_event event = event_of(call, outcome, &type);
     if (!recorder_wants(event))
         return;
     uint64_t connection = identify(call->fd, outcome->word);
@@ -157,7 +159,7 @@ __attribute__((noinline)) static void record(const struct call *call, const stru
         .address = {0},
         .local_port = 0,
         .injected = 0,
-        .socket_type = 0,
+        .socket_type = (uint8_t)type,
         .reserved = 0,
         .local_address = {0},
     };

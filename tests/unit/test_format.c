@@ -111,6 +111,7 @@ Test(format, text_reads_like_strace)
 
     record = base_record();
     record.event = RECVSHIM_EVENT_DISCONNECT;
+    record.socket_type = SOCK_STREAM;
     record.result = 0;
     record.duration = 1000001234;
     record.result_flags = RECVSHIM_RESULT_DURATION;
@@ -118,6 +119,7 @@ Test(format, text_reads_like_strace)
 
     record = base_record();
     record.event = RECVSHIM_EVENT_DISCONNECT;
+    record.socket_type = SOCK_STREAM;
     record.result = -1;
     record.error = ECONNRESET;
     record.retries = 1;
@@ -175,6 +177,7 @@ Test(format, json_has_every_key)
     record.pid = 1;
     record.connection = 0;
     record.event = RECVSHIM_EVENT_DISCONNECT;
+    record.socket_type = SOCK_STREAM;
     record.result = -1;
     record.error = ETIMEDOUT;
     record.retries = UINT32_MAX;
