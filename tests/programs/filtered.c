@@ -1,5 +1,5 @@
-/* Installs a filter under which every system call but the few of its own kills it, and goes on receiving; with
- * thread=1 in a new thread too. */
+/* Installs a filter under which every system call but the few of its own kills it, and goes on receiving, until the
+ * peer hangs up and it closes; with thread=1 in a new thread too, with tcp=1 over TCP. */
 #include "victim.h"
 
 #include <linux/filter.h>
@@ -65,7 +65,10 @@ int main(int argc, char **argv)
     bool with_threads = number(argv, "thread", 0) != 0;
     char byte;
     long in_thread = 0;
-    pair(SOCK_STREAM, fds);
+    if (number(argv, "tcp", 0) != 0)
+        tcp_pair(fds, NULL);
+    else
+        pair(SOCK_STREAM, fds);
     filter(with_threads);
     say("received", exchange(fds, 100));
     if (with_threads) {
@@ -77,5 +80,6 @@ int main(int argc, char **argv)
     say("would_block", recv(fds[0], &byte, 1, MSG_DONTWAIT));
     close(fds[1]);
     say("eof", recv(fds[0], &byte, 1, 0));
+    close(fds[0]);
     return 0;
 }
