@@ -2,10 +2,6 @@
 #ifndef COMMAND_H
 #define COMMAND_H
 
-#include "format.h"
-
-#include <stdbool.h>
-
 /* Exit statuses. Those of `run` are env(1)'s and timeout(1)'s, so that the program's own can be told apart. */
 enum {
     STATUS_DONE = 0,
@@ -19,9 +15,5 @@ enum {
 
 int command_run(int argc, char **argv);
 int command_show(int argc, char **argv);
-
-/* --color=WHEN: "auto", "always" or "never". Returns whether the value was one of these. auto: a terminal, and neither
- * NO_COLOR nor TERM=dumb in the environment. */
-bool colour_wanted(const char *when, int fd, bool *wanted);
 
 #endif

@@ -2,10 +2,10 @@
 
 #include "trace/clock.h"
 
-const struct format *format_find(const char *name, size_t count)
+const struct format *format_find(const char *name)
 {
-    static const struct format *const formats[FORMATS] = {&format_text, &format_json, &format_csv, &format_chrome};
-    for (size_t i = 0; i < count; i++)
+    static const struct format *const formats[] = {&format_text, &format_json, &format_csv, &format_chrome};
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (strcmp(formats[i]->name, name) == 0)
             return formats[i];
     return NULL;

@@ -31,10 +31,8 @@ struct format {
 
 extern const struct format format_text, format_json, format_csv, format_chrome;
 
-/* The format of that name among the first `count` of text, json, csv, chrome; NULL if there is none. */
-const struct format *format_find(const char *name, size_t count);
-#define FORMATS_LINES 3 /* those that are made of lines, and so can be printed as events happen */
-#define FORMATS       4
+/* The format of that name: text, json, csv or chrome; NULL if there is none. */
+const struct format *format_find(const char *name);
 
 void printer_init(struct printer *printer, struct output *output, const struct format *format,
                   const struct trace *trace, const struct process_list *processes);

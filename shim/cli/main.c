@@ -22,18 +22,6 @@ static const struct command {
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
-bool colour_wanted(const char *when, int fd, bool *wanted)
-{
-    if (strcmp(when, "auto") == 0) {
-        const char *no_color = getenv("NO_COLOR"), *terminal = getenv("TERM");
-        *wanted = isatty(fd) && (no_color == NULL || *no_color == '\0') &&
-                  (terminal == NULL || strcmp(terminal, "dumb") != 0);
-        return true;
-    }
-    *wanted = strcmp(when, "always") == 0;
-    return *wanted || strcmp(when, "never") == 0;
-}
-
 static int print_help(FILE *file)
 {
     fputs("Usage: recvshim COMMAND [OPTIONS] ...\n"

@@ -5,10 +5,10 @@
 #include "launch.h"
 #include "library.h"
 #include "message.h"
+#include "options.h"
 #include "preload/settings.h"
 #include "trace/clock.h"
 
-#include <argp.h>
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -23,19 +23,15 @@
 struct arguments {
     char **command; /* with its arguments; NULL ends it */
     struct settings settings;
-    const char *trace;  /* NULL: in memory, and gone in the end */
-    const char *output; /* NULL: stderr */
-    const struct format *format;
-    const char *colour;
+    const char *trace; /* NULL: in memory, and gone in the end */
+    struct output_options output;
     bool quiet;
     char library[PATH_MAX];
 };
 
 /* From KEY_SIZE on, an option is the variable of its name in capitals: --eintr sets RECVSHIM_EINTR. */
 enum {
-    KEY_FORMAT = 256,
-    KEY_COLOR,
-    KEY_TRACE,
+    KEY_TRACE = 256,
     KEY_SIZE,
     KEY_FULL,
     KEY_TRACING,
@@ -44,13 +40,13 @@ enum {
     KEY_CALLS,
     KEY_EINTR,
     KEY_SCOPE,
+    KEY_LOOKUP,
     KEY_SEED
 };
 
+static const struct argp_child children[] = {{&output_argp, 0, NULL, 0}, {0}};
+
 static const struct argp_option options[] = {
-    {"output", 'o', "FILE", 0, "Write the events there instead of to stderr", 1},
-    {"format", KEY_FORMAT, "FORMAT", 0, "text (the default), json or csv", 1},
-    {"color", KEY_COLOR, "WHEN", 0, "Colour: auto (the default), always or never", 1},
     {"quiet", 'q', NULL, 0, "Print events only: no remarks on what could not be traced, or was lost", 1},
     {"trace", KEY_TRACE, "FILE", 0, "Keep the trace itself; an existing one is joined", 2},
     {"size", KEY_SIZE, "BYTES", 0, "Room for records, with K, M or G (16M)", 2},
@@ -61,6 +57,8 @@ static const struct argp_option options[] = {
     {"calls", KEY_CALLS, "LIST", 0, "Calls to handle (recv,recvfrom)", 3},
     {"eintr", KEY_EINTR, "POLICY", 0, "Interrupted calls to retry: always (the default), never", 3},
     {"scope", KEY_SCOPE, "POLICY", 0, "IPv6 scope ids: canonical (the default), strip, kame, keep", 3},
+    {"lookup", KEY_LOOKUP, "SWITCH", 0,
+     "Ask the kernel for addresses and TCP's state: auto (the default: until a filter of seccomp is seen), on, off", 3},
     {"seed", KEY_SEED, "NUMBER", 0, "Seed of every random choice", 3},
     {0},
 };
@@ -89,26 +87,15 @@ static void take_setting(struct argp_state *state, const char *option, const cha
 static error_t take_option(int key, char *value, struct argp_state *state)
 {
     struct arguments *arguments = state->input;
-    bool wanted;
     switch (key) {
-    case 'o':
-        arguments->output = value;
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &arguments->output;
         return 0;
     case 'q':
         arguments->quiet = true;
         return 0;
     case KEY_TRACE:
         arguments->trace = value;
-        return 0;
-    case KEY_FORMAT:
-        arguments->format = format_find(value, FORMATS_LINES);
-        if (arguments->format == NULL)
-            message_usage("--format=%s: must be text, json or csv", value);
-        return 0;
-    case KEY_COLOR:
-        arguments->colour = value;
-        if (!colour_wanted(value, STDERR_FILENO, &wanted))
-            message_usage("--color=%s: must be auto, always or never", value);
         return 0;
     case ARGP_KEY_ARGS:
         arguments->command = state->argv + state->next;
@@ -219,8 +206,8 @@ static void say_why_feed_stopped(const struct arguments *arguments, const struct
     else if (feed->out_of_memory)
         message("%s: not enough memory to read it; the program goes on", trace);
     else
-        message("%s: cannot be written: %s; the program goes on",
-                arguments->output != NULL ? arguments->output : "stderr", strerror(feed->output.error));
+        message("%s: cannot be written: %s; the program goes on", output_options_name(&arguments->output),
+                strerror(feed->output.error));
 }
 
 /* ENOENT may be meant for another file than the one that was named. */
@@ -250,12 +237,9 @@ static void say_remarks(const struct arguments *arguments, const struct feed *fe
                         bool registered, bool written)
 {
     const char *name = arguments->command[0];
-    uint64_t seen = 0;
-    for (uint32_t i = 0; i < feed->trace->header.shards; i++)
-        seen += feed->reader.shards[i].cursor - feed->reader.shards[i].start;
     if (!registered && inspect_reason(inspection->verdict) == NULL)
         message("%s: was not traced: the library was not loaded, or could not open the trace", name);
-    else if (registered && seen == 0 && arguments->settings.trace.tracing)
+    else if (registered && feed->receives == 0 && arguments->settings.trace.tracing)
         message("%s: no recv or recvfrom was seen; it may receive by read or recvmsg, or have received nothing", name);
     feed_report_losses(feed, arguments->trace != NULL ? arguments->trace : name, written);
     if (written)
@@ -286,8 +270,8 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
 static int run(const struct arguments *arguments, struct trace *trace, int fd)
 {
     static struct feed feed; /* too large for a stack */
-    feed_init(&feed, trace, READER_NOW, fd, arguments->format);
-    colour_wanted(arguments->colour, fd, &feed.printer.colour);
+    feed_init(&feed, trace, READER_NOW, fd, format_find(output_options_format(&arguments->output)));
+    feed.printer.colour = output_options_colour(&arguments->output, fd);
 
     struct inspection inspection;
     inspect_program(arguments->command[0], &inspection);
@@ -310,6 +294,8 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
 
 int command_run(int argc, char **argv)
 {
+    /* Those that are made of lines, and so can be printed as events happen. */
+    static const char *const formats[] = {"text", "json", "csv", NULL};
     static const struct argp argp = {
         options,
         take_option,
@@ -319,10 +305,12 @@ int command_run(int argc, char **argv)
         "which --trace alone decides.\n\n"
         "Exit status: COMMAND's own; 128+N if signal N killed it; 125 if recvshim itself failed, 126 if COMMAND cannot "
         "be executed, 127 if there is none.",
-        NULL,
+        children,
         NULL,
         NULL};
-    static struct arguments arguments = {.settings = SETTINGS_DEFAULT, .format = &format_text, .colour = "auto"};
+    static struct arguments arguments = {
+        .settings = SETTINGS_DEFAULT,
+        .output = {.what = "events", .standard_name = "stderr", .standard = STDERR_FILENO, .formats = formats}};
     argp_err_exit_status = STATUS_RUN_FAILED;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
     if (!take_environment(&arguments))
@@ -345,11 +333,10 @@ int command_run(int argc, char **argv)
         message_trace_error(arguments.trace != NULL ? arguments.trace : "trace in memory", error);
         return STATUS_RUN_FAILED;
     }
-    int fd = STDERR_FILENO;
-    if (arguments.output != NULL)
-        error = output_open(arguments.output, &trace, &fd);
+    int fd;
+    error = output_options_open(&arguments.output, &trace, &fd);
     if (error.what != NULL) {
-        message_trace_error(arguments.output, error);
+        message_trace_error(output_options_name(&arguments.output), error);
         trace_close(&trace);
         return STATUS_RUN_FAILED;
     }
@@ -357,6 +344,6 @@ int command_run(int argc, char **argv)
     int status = run(&arguments, &trace, fd);
     trace_close(&trace);
     if (fd != STDERR_FILENO && close(fd) != 0)
-        message("%s: cannot be written: %s", arguments.output, strerror(errno));
+        message("%s: cannot be written: %s", output_options_name(&arguments.output), strerror(errno));
     return status;
 }

@@ -37,15 +37,37 @@ Test(show, help_and_usage)
     expect_said("recvshim: '': cannot be opened");
     cr_assert_eq(STATUS("run", "--trace", "", "true"), 125);
     expect_said("recvshim: '': cannot be made");
-    cr_assert_eq(STATUS("show"), 2);
-    cr_assert_eq(STATUS("show", "--format", "xml", "t"), 2);
-    cr_assert_eq(STATUS("show", "--peer", "nobody", "t"), 2);
-    cr_assert_eq(STATUS("show", "-p", "x"), 2);
-    cr_assert_eq(STATUS("show", "a", "b"), 2);
     cr_assert_eq(STATUS("run"), 125);
-    cr_assert_eq(STATUS("run", "--format", "chrome", "true"), 125);
     cr_assert_eq(STATUS("run", "--eintr", "sometimes", "true"), 125);
     cr_assert_eq(STATUS("run", "--nonsense", "true"), 125);
+}
+
+/* What subcommands have in common speaks of the one that was called. */
+Test(show, shared_options)
+{
+    cr_assert_eq(STATUS("show"), 2);
+    cr_assert_str_eq(said, "recvshim: show: give a TRACE, or -p PID; see recvshim show --help\n");
+    cr_assert_eq(STATUS("show", "-p", "1", "t"), 2);
+    expect_said("give a TRACE, or -p PID");
+    cr_assert_eq(STATUS("show", "a", "b"), 2);
+    cr_assert_str_eq(said, "recvshim: show: b: one trace at a time\n");
+    cr_assert_eq(STATUS("show", "-p", "x"), 2);
+    cr_assert_str_eq(said, "recvshim: -p x: must be the id of a process\n");
+    cr_assert_eq(STATUS("show", "--format", "xml", "t"), 2);
+    cr_assert_str_eq(said, "recvshim: --format=xml: must be text, json, csv or chrome\n");
+    cr_assert_eq(STATUS("run", "--format", "chrome", "true"), 125);
+    cr_assert_str_eq(said, "recvshim: --format=chrome: must be text, json or csv\n");
+    cr_assert_eq(STATUS("show", "--color", "maybe", "t"), 2);
+    cr_assert_str_eq(said, "recvshim: --color=maybe: must be auto, always or never\n");
+    cr_assert_eq(STATUS("run", "--color", "maybe", "true"), 125);
+    cr_assert_eq(STATUS("show", "--peer", "nobody", "t"), 2);
+    expect_said("recvshim: --peer=nobody: must be an IPv4 or IPv6 ADDRESS[/BITS], or");
+    cr_assert_eq(STATUS("show", "--help"), 0);
+    cr_assert_not_null(strstr(printed, "Write the events there instead of to stdout\n"));
+    cr_assert_not_null(strstr(printed, "  text (the default), json, csv or chrome\n"));
+    cr_assert_eq(STATUS("run", "--help"), 0);
+    cr_assert_not_null(strstr(printed, "Write the events there instead of to stderr\n"));
+    cr_assert_not_null(strstr(printed, "  text (the default), json or csv\n"));
 }
 
 Test(show, refuses_what_is_no_trace)
