@@ -127,6 +127,20 @@ static void copy_reading(void)
     leave();
 }
 
+/* Another connection is put in its place, whose peer has gone. */
+static void replaced(void)
+{
+    int others[2];
+    begin(true);
+    must(send(fds[1], "abc", 3, 0) == 3, "send");
+    see(fds[0], 16, 0);
+    tcp_pair(others, NULL);
+    close(others[1]);
+    wait_for(others[0], POLLRDHUP);
+    must(dup2(others[0], fds[0]) == fds[0], "dup2");
+    dprintf(STDOUT_FILENO, "\n");
+}
+
 static const struct way ways[] = {
     {"reading", reading},
     {"both", both},
@@ -138,6 +152,7 @@ static const struct way ways[] = {
     {"unix-both", unix_both},
     {"unix-writing", unix_writing},
     {"copy-reading", copy_reading},
+    {"replaced", replaced},
 };
 
 int main(int argc, char **argv)
