@@ -1,5 +1,7 @@
 #include "connection.h"
 
+#include "hot.h"
+
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -10,7 +12,7 @@ _Atomic uint64_t connection_words[CONNECTION_DESCRIPTORS];
 #define SOCKET_MASK ((UINT64_C(1) << CONNECTION_ID_SHIFT) - 1)
 
 /* No descriptor above it was ever noted. */
-static _Atomic int highest;
+HOT static _Atomic int highest;
 
 /* What the two bits of a domain mean. */
 static const int domains[4] = {0, AF_UNIX, AF_INET, AF_INET6};

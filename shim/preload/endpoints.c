@@ -1,6 +1,7 @@
 #include "endpoints.h"
 
 #include "connection.h"
+#include "hot.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -18,7 +19,7 @@ struct entry {
 
 /* Written once, by the constructor, of private memory: a child of fork has its own. Acquire and release, for a thread
  * that another library's constructor started. */
-static _Atomic(struct entry *) table;
+HOT static _Atomic(struct entry *) table;
 
 void endpoints_start(void)
 {

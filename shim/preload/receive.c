@@ -4,6 +4,7 @@
 #include "classify.h"
 #include "connection.h"
 #include "endpoints.h"
+#include "hot.h"
 #include "next.h"
 #include "query.h"
 #include "recorder.h"
@@ -19,7 +20,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-struct settings receive_settings = SETTINGS_DEFAULT;
+HOT struct settings receive_settings = SETTINGS_DEFAULT;
 
 /* What became of a call. */
 struct outcome {

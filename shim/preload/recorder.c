@@ -1,6 +1,7 @@
 #include "recorder.h"
 
 #include "guard.h"
+#include "hot.h"
 #include "process.h"
 #include "thread.h"
 
@@ -11,7 +12,7 @@
 #include <sys/prctl.h>
 
 static const struct recvshim_control nothing_recorded;
-_Atomic(const struct recvshim_control *) recorder_control = &nothing_recorded;
+HOT _Atomic(const struct recvshim_control *) recorder_control = &nothing_recorded;
 
 /* Written by recorder_start() before it publishes recorder_control, and never again. */
 static struct trace trace;
@@ -24,6 +25,7 @@ static alignas(64) struct {
     uint32_t slots_log2;
     uint32_t shard_mask;
     uint64_t laps; /* that may be written: 1 where a full shard is to stop */
+    struct recvshim_counters *counters;
 } ring;
 
 const struct recvshim_record recorder_blank = {.fd = -1, .call = RECVSHIM_CALL_NONE};
@@ -90,6 +92,7 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
     ring.slot_mask = trace.header.slots - 1;
     ring.slots_log2 = (uint32_t)__builtin_ctzll(trace.header.slots);
     ring.shard_mask = trace.header.shards - 1;
+    ring.counters = trace.counters;
     ring.laps = trace.header.mode == RECVSHIM_MODE_STOP ? 1 : UINT64_MAX;
     prctl(PR_GET_NAME, comm);
     if (identity_pid_namespace() != trace.header.pid_namespace)
@@ -110,7 +113,7 @@ uint64_t recorder_new_connection(void)
     const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
     if (control == &nothing_recorded)
         return 0;
-    return atomic_fetch_add_explicit(&trace.counters->connections, 1, memory_order_relaxed) + 1;
+    return atomic_fetch_add_explicit(&ring.counters->connections, 1, memory_order_relaxed) + 1;
 }
 
 /* FNV-1a. */
