@@ -160,6 +160,16 @@ enum {
     RECVSHIM_RESULT_PEER_ENDED = 256,    /* close: the program had seen the peer's end */
 };
 
+/* One end of a connection. */
+struct recvshim_address {
+    uint16_t family; /* AF_INET, AF_INET6, AF_UNIX */
+    uint16_t port;   /* host byte order */
+    uint32_t scope;  /* sin6_scope_id */
+    /* IPv6: all 16. IPv4: the first 4. Unix: the index of its name + 1 in the first 4, host byte order; 0 for a socket
+     * without a path. */
+    uint8_t bytes[16];
+};
+
 /* What TCP_INFO said (tcp(7), struct tcp_info), as far as a person with a broken connection wants it. */
 struct recvshim_tcp {
     uint32_t rtt;         /* smoothed round-trip time, us */
@@ -195,20 +205,23 @@ struct recvshim_record {
     uint16_t error;   /* errno of a failure, else 0 */
     uint8_t event;    /* enum recvshim_event */
     uint8_t call;     /* enum recvshim_call, or RECVSHIM_CALL_NONE */
-    uint16_t family;  /* AF_INET, AF_INET6, AF_UNIX */
-    uint16_t port;    /* host byte order */
-    uint32_t scope;   /* sin6_scope_id as the program got it */
     uint32_t retries; /* interruptions absorbed; UINT32_MAX: that many or more */
-    /* IPv6: all 16. IPv4: the first 4. Unix: the index of its name + 1 in the first 4, host byte order;
-     * 0 for a sender without a path. */
-    uint8_t address[16];
+    union {           /* with RECVSHIM_RESULT_PEER; of RECVSHIM_RESULT_LOCAL alone, the family */
+        struct recvshim_address peer;
+        struct {
+            uint16_t family;
+            uint16_t port;
+            uint32_t scope; /* as the program got it */
+            uint8_t address[16];
+        };
+    };
     uint16_t local_port;   /* host byte order; 0 where unknown */
     uint16_t result_flags; /* RECVSHIM_RESULT_* */
     uint16_t injected;     /* what fault injection did to the call; 0: nothing */
     uint8_t socket_type;   /* SOCK_STREAM and so on; 0 where it is not known */
     uint8_t reserved;
     union {
-        uint8_t local_address[16]; /* with RECVSHIM_RESULT_LOCAL: as address. Of the first records of a connection */
+        uint8_t local_address[16]; /* with RECVSHIM_RESULT_LOCAL, in the first records of a connection: as `bytes` */
         struct {
             struct recvshim_tcp tcp; /* with RECVSHIM_RESULT_TCP: of a TCP disconnect, or close */
             uint64_t reserved_word;

@@ -46,6 +46,8 @@ static void print_one(struct feed *feed, struct reference reference)
     struct event event;
     if (!reader_fetch(&feed->reader, reference, &event.record))
         return; /* overrun; the account tells */
+    if (event.record.call != RECVSHIM_CALL_NONE)
+        feed->receives++;
     if (!filter_accepts_record(&feed->filter, &event.record, recvshim_realtime(header, event.record.time)))
         return;
     event_complete(&feed->maker, &event);

@@ -17,6 +17,7 @@ struct feed {
     struct printer printer;
     struct output output;
     struct filter filter;
+    uint64_t receives; /* read so far, printed or not: all but what is of a connection or a process */
     uint64_t repaired; /* when dead slots were last looked for, ns on CLOCK_MONOTONIC */
     bool out_of_memory;
     bool cut_short; /* the trace was truncated: nothing more can be read */

@@ -40,6 +40,7 @@ enum {
     KEY_CALLS,
     KEY_EINTR,
     KEY_SCOPE,
+    KEY_LOOKUP,
     KEY_SEED
 };
 
@@ -56,6 +57,8 @@ static const struct argp_option options[] = {
     {"calls", KEY_CALLS, "LIST", 0, "Calls to handle (recv,recvfrom)", 3},
     {"eintr", KEY_EINTR, "POLICY", 0, "Interrupted calls to retry: always (the default), never", 3},
     {"scope", KEY_SCOPE, "POLICY", 0, "IPv6 scope ids: canonical (the default), strip, kame, keep", 3},
+    {"lookup", KEY_LOOKUP, "SWITCH", 0,
+     "Ask the kernel for addresses and TCP's state: auto (the default: until a filter of seccomp is seen), on, off", 3},
     {"seed", KEY_SEED, "NUMBER", 0, "Seed of every random choice", 3},
     {0},
 };
@@ -234,12 +237,9 @@ static void say_remarks(const struct arguments *arguments, const struct feed *fe
                         bool registered, bool written)
 {
     const char *name = arguments->command[0];
-    uint64_t seen = 0;
-    for (uint32_t i = 0; i < feed->trace->header.shards; i++)
-        seen += feed->reader.shards[i].cursor - feed->reader.shards[i].start;
     if (!registered && inspect_reason(inspection->verdict) == NULL)
         message("%s: was not traced: the library was not loaded, or could not open the trace", name);
-    else if (registered && seen == 0 && arguments->settings.trace.tracing)
+    else if (registered && feed->receives == 0 && arguments->settings.trace.tracing)
         message("%s: no recv or recvfrom was seen; it may receive by read or recvmsg, or have received nothing", name);
     feed_report_losses(feed, arguments->trace != NULL ? arguments->trace : name, written);
     if (written)

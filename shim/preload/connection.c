@@ -1,68 +1,107 @@
 #include "connection.h"
 
-#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/socket.h>
 
 _Atomic uint64_t connection_words[CONNECTION_DESCRIPTORS];
 
-#define ENDED      UINT64_C(2) /* its end has been reported */
-#define TYPE_SHIFT CONNECTION_TYPE_SHIFT
-#define TYPE_MASK  (UINT64_C(15) << TYPE_SHIFT)
+#define TYPE_MASK (UINT64_C(15) << CONNECTION_TYPE_SHIFT)
+/* All but the id. */
+#define SOCKET_MASK ((UINT64_C(1) << CONNECTION_ID_SHIFT) - 1)
+
+/* No descriptor above it was ever noted. */
+static _Atomic int highest;
+
+/* What the two bits of a domain mean. */
+static const int domains[4] = {0, AF_UNIX, AF_INET, AF_INET6};
+
+static uint64_t kind(int domain, int type)
+{
+    uint64_t index = 0;
+    for (size_t i = 1; i < sizeof domains / sizeof domains[0]; i++)
+        if (domains[i] == domain)
+            index = i;
+    /* A type without SOCK_CLOEXEC and SOCK_NONBLOCK. */
+    return index << CONNECTION_DOMAIN_SHIFT | (uint64_t)(type & 15) << CONNECTION_TYPE_SHIFT;
+}
+
+int connection_domain(uint64_t word)
+{
+    return domains[word >> CONNECTION_DOMAIN_SHIFT & 3];
+}
+
+bool connection_is_stream(uint64_t word)
+{
+    int type = connection_type(word);
+    return type == SOCK_STREAM || type == SOCK_SEQPACKET;
+}
 
 static _Atomic uint64_t *word_of(int fd)
 {
     return fd >= 0 && fd < CONNECTION_DESCRIPTORS ? &connection_words[fd] : NULL;
 }
 
-static void note(int fd, uint64_t value)
+/* Relaxed: at worst a thread that closes a range does not see a descriptor that another thread is just getting. */
+static void raise_highest(int fd)
 {
-    _Atomic uint64_t *word = word_of(fd);
-    if (word != NULL)
-        atomic_store_explicit(word, value, memory_order_relaxed);
+    int old = atomic_load_explicit(&highest, memory_order_relaxed);
+    while (old < fd &&
+           !atomic_compare_exchange_weak_explicit(&highest, &old, fd, memory_order_relaxed, memory_order_relaxed))
+        ;
 }
 
-/* Replace the bits of `mask` by `bits`. */
-static void change(int fd, uint64_t mask, uint64_t bits)
+static void note(int fd, uint64_t value)
 {
     _Atomic uint64_t *word = word_of(fd);
     if (word == NULL)
         return;
-    uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
-    while (!atomic_compare_exchange_weak_explicit(word, &old, (old & ~mask) | bits, memory_order_relaxed,
-                                                  memory_order_relaxed))
-        ;
+    raise_highest(fd);
+    atomic_store_explicit(word, value, memory_order_relaxed);
 }
 
-void connection_made(int fd, int type, uint64_t id)
+void connection_made(int fd, int domain, int type, uint64_t id, uint64_t bits)
 {
-    uint64_t kind = (uint64_t)(type & 15) << TYPE_SHIFT; /* without SOCK_CLOEXEC and SOCK_NONBLOCK */
-    note(fd, id << CONNECTION_ID_SHIFT | kind | CONNECTION_NO_TIMEOUT);
+    note(fd, id << CONNECTION_ID_SHIFT | kind(domain, type) | CONNECTION_NO_TIMEOUT | bits);
 }
 
-void connection_accepted(int listener, int fd, uint64_t id)
+void connection_accepted(int listener, int fd, uint64_t id, uint64_t bits)
 {
-    note(fd, id << CONNECTION_ID_SHIFT | (connection_word(listener) & (TYPE_MASK | CONNECTION_NO_TIMEOUT)));
+    uint64_t inherited = SOCKET_MASK & ~(CONNECTION_BITS & ~(uint64_t)CONNECTION_NO_TIMEOUT);
+    note(fd, id << CONNECTION_ID_SHIFT | (connection_word(listener) & inherited) | bits);
 }
 
-void connection_closed(int fd)
+void connection_renewed(int fd, uint64_t id)
+{
+    uint64_t stays = SOCKET_MASK & ~(CONNECTION_BITS & ~(uint64_t)CONNECTION_NO_TIMEOUT);
+    note(fd, id << CONNECTION_ID_SHIFT | (connection_word(fd) & stays));
+}
+
+void connection_forget(int fd)
 {
     /* Only where something is noted: most descriptors are files, and their pages of the table stay untouched. */
     if (connection_word(fd) != 0)
         note(fd, 0);
 }
 
-void connection_duplicated(int fd, int copy)
+void connection_for_each(unsigned int first, unsigned int last, uint64_t newest, void (*each)(int fd, uint64_t word))
 {
-    if (fd == copy)
-        return;
-    change(fd, CONNECTION_NO_TIMEOUT, 0);
-    note(copy, connection_word(fd));
+    unsigned int end = (unsigned int)atomic_load_explicit(&highest, memory_order_relaxed);
+    for (unsigned int fd = first; fd <= last && fd <= end; fd++) {
+        uint64_t word = connection_word((int)fd);
+        if (word != 0 && connection_id(word) <= newest)
+            each((int)fd, word);
+    }
 }
 
-void connection_timeout_changed(int fd)
+void connection_duplicated(int fd, int copy)
 {
-    change(fd, CONNECTION_NO_TIMEOUT, 0);
+    _Atomic uint64_t *word = word_of(fd);
+    uint64_t value = 0;
+    if (word != NULL && connection_word(fd) != 0)
+        value = atomic_fetch_and_explicit(word, ~(uint64_t)CONNECTION_NO_TIMEOUT, memory_order_relaxed) &
+                ~(uint64_t)CONNECTION_NO_TIMEOUT;
+    if (value != 0 || connection_word(copy) != 0)
+        note(copy, value);
 }
 
 uint64_t connection_identify(int fd, uint64_t id)
@@ -70,34 +109,31 @@ uint64_t connection_identify(int fd, uint64_t id)
     _Atomic uint64_t *word = word_of(fd);
     if (word == NULL)
         return 0;
+    raise_highest(fd);
     uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
-    while (old >> CONNECTION_ID_SHIFT == 0)
+    while (connection_id(old) == 0)
         if (atomic_compare_exchange_weak_explicit(word, &old, old | id << CONNECTION_ID_SHIFT, memory_order_relaxed,
                                                   memory_order_relaxed))
             return id;
-    return old >> CONNECTION_ID_SHIFT;
+    return connection_id(old);
 }
 
-int connection_type(int fd, uint64_t noted)
-{
-    int type = connection_noted_type(noted);
-    if (type != 0)
-        return type;
-    socklen_t length = sizeof type;
-    if (getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0)
-        return 0;
-    change(fd, TYPE_MASK, (uint64_t)(type & 15) << TYPE_SHIFT);
-    return type;
-}
-
-bool connection_ended(int fd, uint64_t id)
+uint64_t connection_mark(int fd, uint64_t id, uint64_t set, uint64_t clear)
 {
     _Atomic uint64_t *word = word_of(fd);
     if (word == NULL)
-        return true;
+        return 0;
     uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
-    while (old >> CONNECTION_ID_SHIFT == id && (old & ENDED) == 0)
-        if (atomic_compare_exchange_weak_explicit(word, &old, old | ENDED, memory_order_relaxed, memory_order_relaxed))
-            return true;
-    return old >> CONNECTION_ID_SHIFT != id;
+    while (connection_id(old) == id && old != 0) {
+        if (atomic_compare_exchange_weak_explicit(word, &old, (old & ~clear) | set, memory_order_relaxed,
+                                                  memory_order_relaxed))
+            return old;
+    }
+    return 0;
+}
+
+void connection_learnt(int fd, uint64_t id, int domain, int type)
+{
+    if (connection_type(connection_word(fd)) == 0)
+        connection_mark(fd, id, kind(domain, type), 0);
 }

@@ -11,16 +11,28 @@
 /* Descriptors from this one on are never known. */
 #define CONNECTION_DESCRIPTORS 65536
 
-/* One word a descriptor: id << 8 | type << 4 | bits, of which connection.c has the rest. All zero is an unknown
- * descriptor. Here for the two questions of every receive; only connection.c changes it.
+/* One word a descriptor: id << 16 | domain << 12 | type << 8 | bits. All zero is an unknown descriptor. Here for the
+ * questions of every receive; only connection.c changes it.
  *
  * Relaxed throughout: a word stands for itself, and no other memory is reached through it. A thread that uses a
  * descriptor got its number from the thread that made it, in some way of the program's own, and that way orders the
  * note before the use. 512 KiB, of which a page is touched for each 512 descriptors in use. */
 extern _Atomic uint64_t connection_words[CONNECTION_DESCRIPTORS];
-#define CONNECTION_NO_TIMEOUT UINT64_C(1) /* SO_RCVTIMEO was never set */
-#define CONNECTION_TYPE_SHIFT 4
-#define CONNECTION_ID_SHIFT   8
+
+enum {
+    CONNECTION_NO_TIMEOUT = 1,     /* SO_RCVTIMEO was never set */
+    CONNECTION_CONNECTING = 2,     /* connect() is under way, and the program does not know yet what becomes of it */
+    CONNECTION_CONNECTED = 4,      /* it has a peer: by accept, connect, socketpair, or having received from one */
+    CONNECTION_APPEARED = 8,       /* it is in the trace already */
+    CONNECTION_RECEIVED = 16,      /* with a receive */
+    CONNECTION_SHUT_READ = 32,     /* by the program: shutdown(SHUT_RD) or SHUT_RDWR */
+    CONNECTION_PROGRAM_FIRST = 64, /* the program shut down writing before it saw the peer's end */
+    CONNECTION_ENDED = 128,        /* its end has been reported */
+};
+#define CONNECTION_BITS         UINT64_C(0xff)
+#define CONNECTION_TYPE_SHIFT   8
+#define CONNECTION_DOMAIN_SHIFT 12
+#define CONNECTION_ID_SHIFT     16
 
 static inline uint64_t connection_word(int fd)
 {
@@ -28,24 +40,45 @@ static inline uint64_t connection_word(int fd)
     return tracked ? atomic_load_explicit(&connection_words[fd], memory_order_relaxed) : 0;
 }
 
-/* A socket has just been made: of a type as SOCK_STREAM, without SO_RCVTIMEO, with a connection id (0: none yet). */
-void connection_made(int fd, int type, uint64_t id);
+/* The connection's id; 0 for one that has none yet. */
+static inline uint64_t connection_id(uint64_t word)
+{
+    return word >> CONNECTION_ID_SHIFT;
+}
 
-/* `fd` was accepted from `listener`, whose type and SO_RCVTIMEO it inherits (sk_clone copies sk_rcvtimeo). */
-void connection_accepted(int listener, int fd, uint64_t id);
+/* The socket's type, as SOCK_STREAM; 0 where it was not noted. */
+static inline int connection_type(uint64_t word)
+{
+    return (int)(word >> CONNECTION_TYPE_SHIFT & 15);
+}
 
-/* `fd` is about to be closed. Its number may come back in a way that is not interposed, as another socket that may time
- * out: what was noted must not speak for that. A child of vfork that closes its copy makes its parent forget too, which
- * costs that one look-ups and gives its connection a second id. closefrom and close_range are let pass for that reason:
- * such children call them on everything. */
-void connection_closed(int fd);
+/* AF_UNIX, AF_INET or AF_INET6; 0 for another, and where it was not noted. */
+int connection_domain(uint64_t word);
+
+/* Whether it is a stream, or SOCK_SEQPACKET: a socket that has one peer, whose end is an end. */
+bool connection_is_stream(uint64_t word);
+
+/* A socket has just been made: of a domain as AF_INET, a type as SOCK_STREAM, without SO_RCVTIMEO, with a connection id
+ * (0: none yet) and the bits. */
+void connection_made(int fd, int domain, int type, uint64_t id, uint64_t bits);
+
+/* `fd` was accepted from `listener`, whose domain, type and SO_RCVTIMEO it inherits (sk_clone copies sk_rcvtimeo). */
+void connection_accepted(int listener, int fd, uint64_t id, uint64_t bits);
+
+/* The socket stays, the connection is another: connect(2) with AF_UNSPEC ended the last. */
+void connection_renewed(int fd, uint64_t id);
+
+/* `fd` is about to be closed, or has come in a way that is not interposed: what was noted must not speak for whatever
+ * has the number next. */
+void connection_forget(int fd);
+
+/* Call `each` for every known descriptor from `first` to `last`, of a connection made no later than the one with id
+ * `newest`. */
+void connection_for_each(unsigned int first, unsigned int last, uint64_t newest, void (*each)(int fd, uint64_t word));
 
 /* `copy` is now the same socket as `fd`. A time-out set through either then holds for both, so that neither is known
  * to have none any more. */
 void connection_duplicated(int fd, int copy);
-
-/* The program has set SO_RCVTIMEO, or cleared it: a socket accepted later may still have been made before that. */
-void connection_timeout_changed(int fd);
 
 /* Whether a receive may return EAGAIN for SO_RCVTIMEO: false only where the socket is known to have none. A time-out
  * that another process set on a socket of ours that it shares goes unseen. */
@@ -54,27 +87,15 @@ static inline bool connection_may_time_out(int fd)
     return (connection_word(fd) & CONNECTION_NO_TIMEOUT) == 0;
 }
 
-/* The connection's id; 0 for one that has none yet. */
-static inline uint64_t connection_id(int fd)
-{
-    return connection_word(fd) >> CONNECTION_ID_SHIFT;
-}
-
-/* Give an id to one that has none. Returns the id it has then: another thread may have been first. */
+/* Give an id to one that has none. Returns the id it has then: another thread may have been first; 0 where descriptors
+ * are not tracked. */
 uint64_t connection_identify(int fd, uint64_t id);
 
-/* The socket's type, as SOCK_STREAM; 0 where it was not noted. */
-static inline int connection_noted_type(uint64_t word)
-{
-    return (int)(word >> CONNECTION_TYPE_SHIFT & 15);
-}
+/* Note type and domain of a socket that was not known. */
+void connection_learnt(int fd, uint64_t id, int domain, int type);
 
-/* The socket's type, as SOCK_STREAM; 0 where it cannot be told. `word` is the descriptor's, from when it was the socket
- * in question. Asks the kernel once, where it is not known, so this is for the rare events only. Sets errno. */
-int connection_type(int fd, uint64_t word);
-
-/* Note that the connection with this id has ended. Returns whether that is news: an end is reported once. A descriptor
- * that is another connection's by now is left alone. */
-bool connection_ended(int fd, uint64_t id);
+/* Set and clear bits, if the descriptor is still the connection with this id. Returns the word as it was before; 0
+ * where it is not. */
+uint64_t connection_mark(int fd, uint64_t id, uint64_t set, uint64_t clear);
 
 #endif

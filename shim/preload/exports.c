@@ -1,12 +1,16 @@
 /* The interposed symbols, and nothing else. exports.map lists them again, for the linker. */
-#include "connection.h"
+#include "lifecycle.h"
 #include "next.h"
+#include "query.h"
 #include "receive.h"
-#include "recorder.h"
 
 #include <asm/socket.h>
 #include <fcntl.h>
+#include <linux/close_range.h>
 #include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -51,7 +55,7 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t size, 
     return recvfrom(fd, buffer, length, flags, address, address_length);
 }
 
-/* ---- calls that make or close a socket, or set its time-out: noted, and passed on ----
+/* ---- calls that make, change or close a socket: noted, and passed on ----
  *
  * A NULL from next_*() is a call out of dlsym itself (next.h): the kernel is entered directly. */
 
@@ -60,7 +64,7 @@ EXPORT int socket(int domain, int type, int protocol)
     next_socket_function *next = next_socket();
     int fd = next != NULL ? next(domain, type, protocol) : (int)syscall(SYS_socket, domain, type, protocol);
     if (fd >= 0)
-        connection_made(fd, type, recorder_new_connection());
+        lifecycle_made(fd, domain, type);
     return fd;
 }
 
@@ -69,31 +73,53 @@ EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
     next_socketpair_function *next = next_socketpair();
     int result =
         next != NULL ? next(domain, type, protocol, fds) : (int)syscall(SYS_socketpair, domain, type, protocol, fds);
-    if (result == 0) {
-        connection_made(fds[0], type, recorder_new_connection());
-        connection_made(fds[1], type, recorder_new_connection());
-    }
+    if (result == 0)
+        lifecycle_paired(fds, domain, type);
     return result;
 }
 
 EXPORT int accept(int listener, __SOCKADDR_ARG address, socklen_t *address_length)
 {
+    struct acceptance acceptance;
+    lifecycle_accepting(&acceptance, listener, ADDRESS(address), address_length);
     next_accept_function *next = next_accept();
-    int fd = next != NULL ? next(listener, ADDRESS(address), address_length)
-                          : (int)syscall(SYS_accept4, listener, ADDRESS(address), address_length, 0);
+    int fd = next != NULL ? next(listener, acceptance.address, acceptance.length)
+                          : (int)syscall(SYS_accept4, listener, acceptance.address, acceptance.length, 0);
     if (fd >= 0)
-        connection_accepted(listener, fd, recorder_new_connection());
+        lifecycle_accepted(&acceptance, listener, fd);
     return fd;
 }
 
 EXPORT int accept4(int listener, __SOCKADDR_ARG address, socklen_t *address_length, int flags)
 {
+    struct acceptance acceptance;
+    lifecycle_accepting(&acceptance, listener, ADDRESS(address), address_length);
     next_accept4_function *next = next_accept4();
-    int fd = next != NULL ? next(listener, ADDRESS(address), address_length, flags)
-                          : (int)syscall(SYS_accept4, listener, ADDRESS(address), address_length, flags);
+    int fd = next != NULL ? next(listener, acceptance.address, acceptance.length, flags)
+                          : (int)syscall(SYS_accept4, listener, acceptance.address, acceptance.length, flags);
     if (fd >= 0)
-        connection_accepted(listener, fd, recorder_new_connection());
+        lifecycle_accepted(&acceptance, listener, fd);
     return fd;
+}
+
+EXPORT int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
+{
+    uint64_t entry = lifecycle_entry();
+    next_connect_function *next = next_connect();
+    int result =
+        next != NULL ? next(fd, ADDRESS(address), length) : (int)syscall(SYS_connect, fd, ADDRESS(address), length);
+    lifecycle_connected(fd, ADDRESS(address), length, result, entry);
+    return result;
+}
+
+EXPORT int shutdown(int fd, int how)
+{
+    uint64_t before = lifecycle_shutting_down(fd, how);
+    next_shutdown_function *next = next_shutdown();
+    int result = next != NULL ? next(fd, how) : (int)syscall(SYS_shutdown, fd, how);
+    if (result != 0)
+        lifecycle_shutdown_failed(fd, before);
+    return result;
 }
 
 EXPORT int dup(int fd)
@@ -101,40 +127,63 @@ EXPORT int dup(int fd)
     next_dup_function *next = next_dup();
     int copy = next != NULL ? next(fd) : (int)syscall(SYS_dup, fd);
     if (copy >= 0)
-        connection_duplicated(fd, copy);
+        lifecycle_duplicated(fd, copy, 0);
     return copy;
 }
 
 EXPORT int dup2(int fd, int copy)
 {
+    uint64_t replaced = lifecycle_word(copy);
     next_dup2_function *next = next_dup2();
     int result = next != NULL ? next(fd, copy) : (int)syscall(SYS_dup3, fd, copy, 0);
     if (result >= 0)
-        connection_duplicated(fd, copy);
+        lifecycle_duplicated(fd, copy, replaced);
     return result;
 }
 
 EXPORT int dup3(int fd, int copy, int flags)
 {
+    uint64_t replaced = lifecycle_word(copy);
     next_dup3_function *next = next_dup3();
     int result = next != NULL ? next(fd, copy, flags) : (int)syscall(SYS_dup3, fd, copy, flags);
     if (result >= 0)
-        connection_duplicated(fd, copy);
+        lifecycle_duplicated(fd, copy, replaced);
     return result;
 }
 
-/* Forgotten before the call: after it another thread may already have the number. */
 EXPORT int close(int fd)
 {
-    connection_closed(fd);
+    lifecycle_closing(fd);
     next_close_function *next = next_close();
     return next != NULL ? next(fd) : (int)syscall(SYS_close, fd);
+}
+
+EXPORT int close_range(unsigned int first, unsigned int last, int flags)
+{
+    uint64_t newest = lifecycle_newest();
+    next_close_range_function *next = next_close_range();
+    int result = next != NULL ? next(first, last, flags) : (int)syscall(SYS_close_range, first, last, flags);
+    if (result == 0 && ((unsigned int)flags & CLOSE_RANGE_CLOEXEC) == 0)
+        lifecycle_closed_range(first, last, newest);
+    return result;
+}
+
+EXPORT void closefrom(int first)
+{
+    uint64_t newest = lifecycle_newest();
+    unsigned int lowest = first > 0 ? (unsigned int)first : 0;
+    next_closefrom_function *next = next_closefrom();
+    if (next != NULL)
+        next(first);
+    else
+        syscall(SYS_close_range, lowest, ~0U, 0);
+    lifecycle_closed_range(lowest, ~0U, newest);
 }
 
 static int note_fcntl(int fd, int command, int result)
 {
     if (result >= 0 && (command == F_DUPFD || command == F_DUPFD_CLOEXEC))
-        connection_duplicated(fd, result);
+        lifecycle_duplicated(fd, result, 0);
     return result;
 }
 
@@ -169,6 +218,72 @@ EXPORT int setsockopt(int fd, int level, int option, const void *value, socklen_
     int result = next != NULL ? next(fd, level, option, value, length)
                               : (int)syscall(SYS_setsockopt, fd, level, option, value, length);
     if (level == SOL_SOCKET && (option == SO_RCVTIMEO_OLD || option == SO_RCVTIMEO_NEW))
-        connection_timeout_changed(fd);
+        lifecycle_timeout_changed(fd);
     return result;
+}
+
+EXPORT int getsockopt(int fd, int level, int option, void *value, socklen_t *length)
+{
+    next_getsockopt_function *next = next_getsockopt();
+    int result = next != NULL ? next(fd, level, option, value, length)
+                              : (int)syscall(SYS_getsockopt, fd, level, option, value, length);
+    if (result == 0 && level == SOL_SOCKET && option == SO_ERROR && *length == sizeof(int)) {
+        int error;
+        memcpy(&error, value, sizeof error);
+        lifecycle_error_read(fd, error);
+    }
+    return result;
+}
+
+/* ---- calls that bring descriptors: noted, and passed on ---- */
+
+EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    next_recvmsg_function *next = next_recvmsg();
+    ssize_t result = next != NULL ? next(fd, message, flags) : syscall(SYS_recvmsg, fd, message, flags);
+    if (result >= 0)
+        lifecycle_arrived(message);
+    return result;
+}
+
+EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, struct timespec *timeout)
+{
+    next_recvmmsg_function *next = next_recvmmsg();
+    int result = next != NULL ? next(fd, messages, count, flags, timeout)
+                              : (int)syscall(SYS_recvmmsg, fd, messages, count, flags, timeout);
+    for (int i = 0; i < result; i++)
+        lifecycle_arrived(&messages[i].msg_hdr);
+    return result;
+}
+
+/* ---- what the process does to itself ---- */
+
+/* Up to four arguments of any kind follow, each in a register of its own; read as longs they are passed on whole, as
+ * libc's own prctl does it. */
+EXPORT int prctl(int option, ...)
+{
+    va_list arguments;
+    va_start(arguments, option);
+    unsigned long a = va_arg(arguments, unsigned long), b = va_arg(arguments, unsigned long);
+    unsigned long c = va_arg(arguments, unsigned long), d = va_arg(arguments, unsigned long);
+    va_end(arguments);
+    if (option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS)
+        query_filter_announced();
+    next_prctl_function *next = next_prctl();
+    return next != NULL ? next(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
+}
+
+EXPORT void _exit(int status)
+{
+    lifecycle_exiting(status);
+    next__exit_function *next = next__exit();
+    if (next != NULL)
+        next(status);
+    for (;;)
+        syscall(SYS_exit_group, status);
+}
+
+EXPORT void _Exit(int status)
+{
+    _exit(status);
 }

@@ -17,6 +17,7 @@
 #ifdef OLDEST
 __asm__(".symver dlsym, dlsym@" OLDEST);
 __asm__(".symver dlerror, dlerror@" OLDEST);
+__asm__(".symver dladdr, dladdr@" OLDEST);
 #endif
 
 /* The beginning of the kernel's struct rseq, whose header old systems lack. */
@@ -55,6 +56,13 @@ void *next_look_up(enum next_index index)
     return symbol;
 }
 
+static bool recv_is_recvfrom;
+
+bool next_recv_is_recvfrom(void)
+{
+    return recv_is_recvfrom;
+}
+
 static struct next_offsets offsets;
 
 static void find_offsets(void)
@@ -75,6 +83,10 @@ void next_start(void)
     for (unsigned index = 0; index < NEXT_COUNT; index++)
         if (atomic_load_explicit(&next_symbols[index], memory_order_relaxed) == NULL)
             next_look_up((enum next_index)index);
+    Dl_info recv, recvfrom;
+    recv_is_recvfrom = dladdr((void *)(uintptr_t)next_recv(), &recv) != 0 &&
+                       dladdr((void *)(uintptr_t)next_recvfrom(), &recvfrom) != 0 &&
+                       recv.dli_fbase == recvfrom.dli_fbase;
     find_offsets();
 }
 

@@ -6,12 +6,14 @@
 #include "call.h"
 
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/types.h>
+#include <time.h>
 
-/* Interposed function, result, parameters. All are in every glibc since 2.17 but fcntl64, which came with 2.28: where
- * it is missing no program calls it either. */
+/* Interposed function, result, parameters. All are in every glibc since 2.17 but fcntl64, which came with 2.28, and
+ * close_range and closefrom, with 2.34: where one is missing no program calls it either. */
 #define NEXT_TABLE(X)                                                                                                  \
     X(recv, ssize_t, (int, void *, size_t, int))                                                                       \
     X(recvfrom, ssize_t, (int, void *, size_t, int, struct sockaddr *, socklen_t *))                                   \
@@ -25,7 +27,17 @@
     X(close, int, (int))                                                                                               \
     X(fcntl, int, (int, int, ...))                                                                                     \
     X(fcntl64, int, (int, int, ...))                                                                                   \
-    X(setsockopt, int, (int, int, int, const void *, socklen_t))
+    X(setsockopt, int, (int, int, int, const void *, socklen_t))                                                       \
+    X(getsockopt, int, (int, int, int, void *, socklen_t *))                                                           \
+    X(connect, int, (int, const struct sockaddr *, socklen_t))                                                         \
+    X(shutdown, int, (int, int))                                                                                       \
+    X(close_range, int, (unsigned int, unsigned int, int))                                                             \
+    X(closefrom, void, (int))                                                                                          \
+    X(recvmsg, ssize_t, (int, struct msghdr *, int))                                                                   \
+    X(recvmmsg, int, (int, struct mmsghdr *, unsigned int, int, struct timespec *))                                    \
+    X(prctl, int, (int, ...))                                                                                          \
+    X(vfork, pid_t, (void))                                                                                            \
+    X(_exit, void, (int))
 
 #define NEXT_ENUM(name, result, parameters) NEXT_##name,
 enum next_index { NEXT_TABLE(NEXT_ENUM) NEXT_COUNT };
@@ -54,6 +66,9 @@ void next_start(void);
 NEXT_TABLE(NEXT_GETTER)
 #undef NEXT_GETTER
 
+/* Whether recv and recvfrom are one library's: another preload that stands in for just one of them must get it. */
+bool next_recv_is_recvfrom(void);
+
 /* Where libc keeps what is a thread's own, in bytes from pthread_self() on; 0 where it does not say. */
 struct next_offsets {
     ptrdiff_t tid; /* the thread's id, a pid_t */
@@ -70,7 +85,8 @@ static inline ssize_t next_receive(const struct call *call, size_t offset, int f
 {
     char *buffer = (char *)call->buffer + offset;
     size_t length = call->length - offset;
-    if (call->which == RECVSHIM_CALL_RECV) {
+    /* With an address of our own, recv is the recvfrom that libc makes of it anyway. */
+    if (call->which == RECVSHIM_CALL_RECV && call->address == NULL) {
         next_recv_function *next = next_recv();
         if (__builtin_expect(next != NULL, 1))
             return next(call->fd, buffer, length, flags);

@@ -27,6 +27,7 @@ static void forget(void)
 {
     atomic_store_explicit(&process_identity->trust_libc, 0, memory_order_relaxed);
     atomic_store_explicit(&process_identity->pid, 0, memory_order_relaxed);
+    atomic_store_explicit(&process_identity->exited, 0, memory_order_relaxed);
 }
 
 void process_start(void)
@@ -92,4 +93,10 @@ bool process_renew(struct process_self *self, uint32_t *parent)
     atomic_signal_fence(memory_order_release);
     thread_self.noted_pid = self->pid;
     return first;
+}
+
+bool process_exits(void)
+{
+    return atomic_load_explicit(&process_identity->pid, memory_order_relaxed) != 0 &&
+           atomic_exchange_explicit(&process_identity->exited, 1, memory_order_relaxed) == 0;
 }

@@ -17,6 +17,7 @@ struct process_self {
 struct process_identity {
     _Atomic uint32_t pid;        /* 0 in a child that has not recorded yet */
     _Atomic uint32_t trust_libc; /* libc's own note of a thread's tid is right in this process */
+    _Atomic uint32_t exited;     /* its end has been told */
 };
 extern struct process_identity *process_identity;
 
@@ -26,6 +27,10 @@ void process_start(void);
 /* Find out anew, and note it. Returns whether this is the first answer in a process, which exactly one caller gets;
  * *parent is the parent's pid then; 0 where the parent is outside of our pid namespace. */
 __attribute__((cold, noinline)) bool process_renew(struct process_self *self, uint32_t *parent);
+
+/* Whether this is the first time that a process which has recorded something is said to end. A child that recorded
+ * nothing is not asked who it is: under a filter of seccomp that call could change the status it ends with. */
+bool process_exits(void);
 
 /* What was noted. Returns false where nothing is: in a new thread, and in a child of fork or of a raw clone. Safe in a
  * signal handler. In a child of vfork it answers for the parent, whose memory that child runs in. */

@@ -1,22 +1,23 @@
 #include "receive.h"
 
+#include "address.h"
 #include "classify.h"
 #include "connection.h"
+#include "endpoints.h"
 #include "next.h"
+#include "query.h"
 #include "recorder.h"
 #include "retry.h"
 #include "scope.h"
 #include "thread.h"
 
+#include "trace/cause.h"
 #include "trace/clock.h"
 
 #include <errno.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <string.h>
-#include <sys/syscall.h>
 #include <sys/un.h>
-#include <unistd.h>
 
 struct settings receive_settings = SETTINGS_DEFAULT;
 
@@ -60,70 +61,109 @@ static bool normalise(const struct call *call, const struct outcome *outcome)
     return true;
 }
 
-/* Straight from the bytes of an address, which may be unaligned: a copy of the whole would be stored in two pieces, and
- * a field across them waits for both. */
-#define copy_field(target, bytes, type, field)                                                                         \
-    memcpy((target), (bytes) + offsetof(type, field), sizeof(((type *)NULL)->field))
-
-static void describe_peer(const struct call *call, const struct outcome *outcome, struct recvshim_record *record)
+/* The type of a socket that this process did not make. */
+__attribute__((cold, noinline)) static int learn_type(int fd)
 {
-    socklen_t size = address_size(call, outcome);
-    const char *bytes = (const char *)call->address;
-    sa_family_t family;
-    in_port_t port = 0;
-    if (size < sizeof family)
-        return;
-    memcpy(&family, bytes, sizeof family);
-    if (family == AF_INET && size >= sizeof(struct sockaddr_in)) {
-        copy_field(record->address, bytes, struct sockaddr_in, sin_addr);
-        copy_field(&port, bytes, struct sockaddr_in, sin_port);
-    } else if (family == AF_INET6 && size >= offsetof(struct sockaddr_in6, sin6_scope_id)) {
-        copy_field(record->address, bytes, struct sockaddr_in6, sin6_addr);
-        copy_field(&port, bytes, struct sockaddr_in6, sin6_port);
-        if (size >= sizeof(struct sockaddr_in6)) /* RFC 2133's is shorter */
-            copy_field(&record->scope, bytes, struct sockaddr_in6, sin6_scope_id);
-    } else if (family == AF_UNIX) {
-        /* A path may or may not be terminated; an abstract name begins with a zero byte and ends with the length. */
-        const char *path = bytes + offsetof(struct sockaddr_un, sun_path);
-        size_t length = size - offsetof(struct sockaddr_un, sun_path);
-        if (length > 0 && path[0] != '\0')
-            length = strnlen(path, length);
-        uint32_t name = length > 0 ? recorder_name(path, length) : 0;
-        memcpy(record->address, &name, sizeof name);
-    } else {
-        return;
-    }
-    record->family = family;
-    record->port = ntohs(port);
-    record->result_flags |= RECVSHIM_RESULT_PEER;
-}
-
-/* Past libc: its poll is a cancellation point. */
-static bool hung_up(int fd)
-{
-    struct pollfd socket = {.fd = fd, .events = POLLRDHUP};
-    struct timespec at_once = {0};
-    return syscall(SYS_ppoll, &socket, 1, &at_once, NULL, 0) == 1 && (socket.revents & (POLLRDHUP | POLLHUP)) != 0;
+    if (!query_allowed())
+        return 0;
+    int domain, type = query_type(fd, &domain);
+    connection_learnt(fd, connection_id(connection_word(fd)), domain, type);
+    return type;
 }
 
 /* *type is the socket's, as far as it is known. */
 static enum recvshim_event event_of(const struct call *call, const struct outcome *outcome, int *type)
 {
-    *type = connection_noted_type(outcome->word);
+    *type = connection_type(outcome->word);
     if (outcome->result > 0)
         return RECVSHIM_EVENT_RECEIVE; /* as nearly always: not worth the calls */
-    if (classify_needs_type(call, outcome->result, outcome->error))
-        *type = connection_type(call->fd, outcome->word);
-    bool over = *type == SOCK_SEQPACKET && outcome->result == 0 && hung_up(call->fd);
+    if (*type == 0 && classify_needs_type(call, outcome->result, outcome->error))
+        *type = learn_type(call->fd);
+    bool over = *type == SOCK_SEQPACKET && outcome->result == 0 && query_allowed() && query_hung_up(call->fd);
     return classify(call, outcome->result, outcome->error, *type, over);
 }
 
 static uint64_t identify(int fd, uint64_t word)
 {
-    uint64_t id = word >> CONNECTION_ID_SHIFT;
+    uint64_t id = connection_id(word);
     if (id == 0)
-        id = connection_id(fd);
-    return id != 0 ? id : connection_identify(fd, recorder_new_connection());
+        id = connection_id(connection_word(fd));
+    if (id == 0 && fd < CONNECTION_DESCRIPTORS)
+        id = connection_identify(fd, recorder_new_connection());
+    return id;
+}
+
+/* What a connection's first receive in the trace brings with it: the kernel is asked what the program did not tell. */
+__attribute__((cold, noinline)) static void meet(const struct call *call, const struct outcome *outcome,
+                                                 struct recvshim_record *record)
+{
+    uint64_t word = outcome->word, bits = CONNECTION_RECEIVED | CONNECTION_APPEARED;
+    struct endpoints endpoints = {0};
+    bool noted = endpoints_get(call->fd, record->connection, &endpoints);
+    if (connection_is_stream(word) && outcome->result > 0)
+        bits |= CONNECTION_CONNECTED;
+    connection_mark(call->fd, record->connection, bits,
+                    (bits & CONNECTION_CONNECTED) != 0 ? CONNECTION_CONNECTING : 0U);
+
+    bool complete = noted && ((endpoints.known & RECVSHIM_RESULT_LOCAL) != 0 || endpoints.peer.family == AF_UNIX);
+    if (complete || !query_allowed())
+        return;
+    if (connection_type(word) == 0)
+        record->socket_type = (uint8_t)learn_type(call->fd);
+    /* A socket made here has no peer but by connect, which was noted. */
+    query_endpoints(call->fd, !noted && connection_type(word) == 0, &endpoints);
+    endpoints_set(call->fd, record->connection, &endpoints);
+    if ((endpoints.known & RECVSHIM_RESULT_LOCAL) != 0) {
+        memcpy(record->local_address, endpoints.local_address, sizeof record->local_address);
+        record->family = endpoints.peer.family;
+        record->result_flags |= RECVSHIM_RESULT_LOCAL;
+    }
+}
+
+/* Whose data it is: as the call says, else as the connection has it. */
+static void describe_ends(const struct call *call, const struct outcome *outcome, struct recvshim_record *record)
+{
+    struct endpoints endpoints;
+    bool noted = endpoints_get(call->fd, record->connection, &endpoints);
+    if (noted)
+        record->local_port = endpoints.local_port;
+    if (address_take(call->address, address_size(call, outcome), &record->peer)) {
+        record->result_flags |= RECVSHIM_RESULT_PEER;
+    } else if (noted && (endpoints.known & RECVSHIM_RESULT_PEER) != 0) {
+        record->peer = endpoints.peer;
+        record->result_flags |= RECVSHIM_RESULT_PEER;
+    }
+}
+
+/* What is known of an end besides errno: TCP's own word, and what the program has done to its side. */
+__attribute__((cold, noinline)) static void describe_end(int fd, struct recvshim_record *record)
+{
+    uint64_t word = connection_word(fd);
+    bool inet = record->family == AF_INET || record->family == AF_INET6;
+    if (connection_id(word) == record->connection) {
+        if ((word & CONNECTION_CONNECTED) != 0)
+            record->result_flags |= RECVSHIM_RESULT_CONNECTED;
+        if ((word & CONNECTION_SHUT_READ) != 0)
+            record->result_flags |= RECVSHIM_RESULT_SHUT_READ;
+        if ((word & CONNECTION_PROGRAM_FIRST) != 0)
+            record->result_flags |= RECVSHIM_RESULT_PROGRAM_FIRST;
+        inet = inet || connection_domain(word) == AF_INET || connection_domain(word) == AF_INET6;
+    }
+    struct recvshim_tcp tcp;
+    if (inet && record->socket_type == SOCK_STREAM && query_allowed() && query_tcp(fd, &tcp)) {
+        record->result_flags = (uint16_t)((record->result_flags & ~RECVSHIM_RESULT_LOCAL) | RECVSHIM_RESULT_TCP);
+        memset(record->local_address, 0, sizeof record->local_address);
+        record->tcp = tcp;
+    }
+    if (cause_of(record) == CAUSE_LOCAL_SHUTDOWN)
+        connection_mark(fd, record->connection, CONNECTION_PROGRAM_FIRST, 0);
+}
+
+/* Once for each connection: a program may read the end again and again, or the 0 after a reset. A descriptor that is
+ * another connection's by now says nothing of that. */
+static bool is_news(int fd, uint64_t connection)
+{
+    return (connection_mark(fd, connection, CONNECTION_ENDED, 0) & CONNECTION_ENDED) == 0;
 }
 
 /* May change errno. Out of line: what it needs on the stack is no matter of the calls that are not recorded. */
@@ -134,8 +174,7 @@ __attribute__((noinline)) static void record(const struct call *call, const stru
     if (!recorder_wants(event))
         return;
     uint64_t connection = identify(call->fd, outcome->word);
-    /* Once for each connection: a program may read the end again and again, or the 0 after a reset. */
-    if (event == RECVSHIM_EVENT_DISCONNECT && !connection_ended(call->fd, connection))
+    if (event == RECVSHIM_EVENT_DISCONNECT && !is_news(call->fd, connection))
         return;
     struct recvshim_record record = {
         .time = clock_now(),
@@ -149,17 +188,14 @@ __attribute__((noinline)) static void record(const struct call *call, const stru
         .call = (uint8_t)call->which,
         .retries = outcome->retries,
         .result_flags = outcome->normalised ? RECVSHIM_RESULT_NORMALISED : 0,
+        .socket_type = (uint8_t)type,
         /* These too by name: where one is left out GCC clears the whole record first, and with `rep stos`. */
         .duration = 0,
         .pid = 0,
         .tid = 0,
-        .family = 0,
-        .port = 0,
-        .scope = 0,
-        .address = {0},
+        .peer = {0},
         .local_port = 0,
         .injected = 0,
-        .socket_type = (uint8_t)type,
         .reserved = 0,
         .local_address = {0},
     };
@@ -167,7 +203,11 @@ __attribute__((noinline)) static void record(const struct call *call, const stru
         record.duration = record.time - outcome->entry;
         record.result_flags |= RECVSHIM_RESULT_DURATION;
     }
-    describe_peer(call, outcome, &record);
+    if ((outcome->word & CONNECTION_RECEIVED) == 0)
+        meet(call, outcome, &record);
+    describe_ends(call, outcome, &record);
+    if (event == RECVSHIM_EVENT_DISCONNECT)
+        describe_end(call->fd, &record);
     recorder_store(&record);
 }
 
@@ -187,7 +227,7 @@ __attribute__((cold, noinline)) static void absorb(const struct call *call, stru
     outcome->retries = retried.retries;
 }
 
-ssize_t receive(const struct call *call)
+static ssize_t receive_at(const struct call *call, uint64_t word)
 {
     const struct settings *settings = &receive_settings;
     if ((settings->calls >> call->which & 1U) == 0)
@@ -196,7 +236,7 @@ ssize_t receive(const struct call *call)
     /* On success errno is what it was at entry, whatever was done in between. */
     int *const error = thread_get()->error;
     const int entry_error = *error;
-    struct outcome outcome = {.word = connection_word(call->fd)};
+    struct outcome outcome = {.word = word};
     if (has_deadline(call, outcome.word) || (settings->duration && recorder_tracing()))
         outcome.entry = clock_now();
     if (call->address != NULL && call->address_length != NULL)
@@ -218,4 +258,31 @@ ssize_t receive(const struct call *call)
         record(call, &outcome);
     *error = outcome.result < 0 ? outcome.error : entry_error;
     return outcome.result;
+}
+
+/* A datagram's source costs no call of its own. A connected socket's is known; one from the error queue would be the
+ * destination. */
+static bool wants_source(const struct call *call, uint64_t word)
+{
+    return connection_type(word) == SOCK_DGRAM && (word & CONNECTION_CONNECTED) == 0 && connection_domain(word) != 0 &&
+           call->which == RECVSHIM_CALL_RECV && (call->flags & MSG_ERRQUEUE) == 0 && recorder_tracing() &&
+           next_recv_is_recvfrom();
+}
+
+__attribute__((noinline)) static ssize_t receive_with_source(const struct call *call, uint64_t word)
+{
+    struct sockaddr_un longest;
+    socklen_t length = sizeof longest;
+    struct call with_source = *call;
+    with_source.address = (struct sockaddr *)&longest;
+    with_source.address_length = &length;
+    return receive_at(&with_source, word);
+}
+
+ssize_t receive(const struct call *call)
+{
+    uint64_t word = connection_word(call->fd);
+    if (__builtin_expect(wants_source(call, word), 0))
+        return receive_with_source(call, word);
+    return receive_at(call, word);
 }

@@ -48,6 +48,20 @@ static void say_hello(uint32_t pid, uint32_t parent)
     atomic_store_explicit(&entry->pid, pid, memory_order_release);
 }
 
+static void store_of_process(enum recvshim_event event, int64_t result)
+{
+    struct recvshim_record record = {
+        .time = clock_now(), .result = result, .fd = -1, .event = (uint8_t)event, .call = RECVSHIM_CALL_NONE};
+    if (recorder_tracing() && recorder_wants(event))
+        recorder_store(&record);
+}
+
+void recorder_exit(int status)
+{
+    if (process_exits())
+        store_of_process(RECVSHIM_EVENT_EXIT, status);
+}
+
 /* A process or a thread that stores its first record. */
 __attribute__((cold, noinline)) static void meet(struct process_self *self)
 {
@@ -58,6 +72,7 @@ __attribute__((cold, noinline)) static void meet(struct process_self *self)
     if (parent == 0)
         count(&trace.counters->foreign);
     say_hello(self->pid, parent);
+    store_of_process(RECVSHIM_EVENT_START, 0);
 }
 
 struct trace_error recorder_start(const char *path, const struct trace_options *options)
@@ -79,9 +94,12 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
         count(&trace.counters->foreign);
     struct process_self self;
     uint32_t parent;
-    if (process_renew(&self, &parent))
+    bool first = process_renew(&self, &parent);
+    if (first)
         say_hello(self.pid, parent);
     atomic_store_explicit(&recorder_control, trace.control, memory_order_release);
+    if (first)
+        store_of_process(RECVSHIM_EVENT_START, 0);
     return error;
 }
 
@@ -91,6 +109,12 @@ uint64_t recorder_new_connection(void)
     if (control == &nothing_recorded)
         return 0;
     return atomic_fetch_add_explicit(&trace.counters->connections, 1, memory_order_relaxed) + 1;
+}
+
+uint64_t recorder_newest_connection(void)
+{
+    const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
+    return control == &nothing_recorded ? 0 : atomic_load_explicit(&trace.counters->connections, memory_order_relaxed);
 }
 
 /* FNV-1a. */

@@ -39,6 +39,12 @@ void recorder_store(struct recvshim_record *record);
  * record. */
 uint64_t recorder_new_connection(void);
 
+/* The newest id given out; 0 while there is no trace. */
+uint64_t recorder_newest_connection(void);
+
+/* The process is about to end with this status: once for each process, and only if it has recorded something. */
+void recorder_exit(int status);
+
 /* The index of a unix path in the trace, plus 1; 0 where there is no room for it. */
 uint32_t recorder_name(const char *path, size_t length);
 

@@ -114,6 +114,16 @@ static bool parse_scope(struct settings *settings, const char *value)
     return true;
 }
 
+static bool parse_lookup(struct settings *settings, const char *value)
+{
+    static const char *const policies[] = {"auto", "on", "off", NULL};
+    int policy = choose(value, policies);
+    if (policy < 0)
+        return false;
+    settings->lookup = (enum lookup_policy)policy;
+    return true;
+}
+
 static bool parse_seed(struct settings *settings, const char *value)
 {
     uint64_t number = 0;
@@ -158,6 +168,11 @@ static void keep_scopes(struct settings *settings)
     settings->scope = SCOPE_KEEP;
 }
 
+static void look_nothing_up(struct settings *settings)
+{
+    settings->lookup = LOOKUP_OFF;
+}
+
 static void change_nothing(struct settings *settings)
 {
     (void)settings;
@@ -187,6 +202,7 @@ static const struct setting {
     {"EINTR_PASS", refuse, "nothing in this version, which retries all interruptions or none", retry_nothing,
      "interrupted receives are not retried"},
     {"SCOPE", parse_scope, "canonical, strip, kame or keep", keep_scopes, "scope ids are not normalised"},
+    {"LOOKUP", parse_lookup, "auto, on or off", look_nothing_up, "nothing is looked up"},
     {"FAULT", refuse, "nothing in this version, which injects no faults", change_nothing, "no fault is injected"},
     {"SEED", parse_seed, "random, or an integer from 0 to 18446744073709551615", trace_nothing, NOTHING_TRACED},
 };

@@ -11,10 +11,12 @@
 
 enum eintr_policy { EINTR_ALWAYS, EINTR_NEVER };
 enum scope_policy { SCOPE_CANONICAL, SCOPE_STRIP, SCOPE_KAME, SCOPE_KEEP };
+enum lookup_policy { LOOKUP_AUTO, LOOKUP_ON, LOOKUP_OFF };
 
 struct settings {
     enum eintr_policy eintr;
     enum scope_policy scope;
+    enum lookup_policy lookup;
     uint32_t calls;         /* set of enum recvshim_call: those handled */
     bool duration;          /* measure the time in each call */
     const char *trace_path; /* RECVSHIM_TRACE as given, its % not expanded; NULL: trace nothing */
@@ -23,7 +25,7 @@ struct settings {
 
 #define SETTINGS_DEFAULT                                                                                               \
     {                                                                                                                  \
-        .eintr = EINTR_ALWAYS, .scope = SCOPE_CANONICAL,                                                               \
+        .eintr = EINTR_ALWAYS, .scope = SCOPE_CANONICAL, .lookup = LOOKUP_AUTO,                                        \
         .calls = 1U << RECVSHIM_CALL_RECV | 1U << RECVSHIM_CALL_RECVFROM,                                              \
         .trace = {.size = TRACE_SIZE_DEFAULT,                                                                          \
                   .mode = RECVSHIM_MODE_OVERWRITE,                                                                     \

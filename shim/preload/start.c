@@ -1,6 +1,9 @@
 /* The constructor: settings, next definitions, trace. All that is not on the path of a receive. */
+#include "endpoints.h"
+#include "lifecycle.h"
 #include "next.h"
 #include "process.h"
+#include "query.h"
 #include "receive.h"
 #include "recorder.h"
 
@@ -80,6 +83,13 @@ static void read_settings(struct settings *settings)
     }
 }
 
+/* By on_exit, which tells the status; its first handler is called last. */
+static void tell_exit(int status, void *nothing)
+{
+    (void)nothing;
+    lifecycle_exiting(status);
+}
+
 static void start_tracing(const struct settings *settings)
 {
     char path[PATH_MAX];
@@ -87,6 +97,11 @@ static void start_tracing(const struct settings *settings)
     struct trace_error error = recorder_start(path, &settings->trace);
     /* `recvshim run` has ended and left us running on: its memory is gone, and that is nobody's mistake. */
     bool over = error.error == ENOENT && trace_path_is_memory(path);
+    if (error.what == NULL) {
+        endpoints_start();
+        query_start(settings->lookup);
+        on_exit(tell_exit, NULL);
+    }
     if (error.what == NULL || over)
         return;
     char problem[128];

@@ -61,6 +61,7 @@ struct ring {
     struct recvshim_header header;
     struct recvshim_record *records; /* the whole ones, by time */
     long long count;
+    long long others;     /* whole ones that were put aside: read_receives() */
     long long positions;  /* given out: all cursors */
     long long dropped;    /* counted by the writers */
     long long unfinished; /* slots still claimed */
@@ -73,9 +74,19 @@ struct ring {
 
 /* Read a trace, which may still be written to; a file that is none fails the test. */
 struct ring read_trace(const char *path);
+
+/* The same without what is no receive: most tests look at receives alone, and what else a connection or a process goes
+ * through is put aside, and counted in `others`. */
+struct ring read_receives(const char *path);
+bool is_receive(const struct recvshim_record *record);
+
+/* For a job whose positions are counted: nothing but receives gets one. */
+#define RECEIVES_ONLY "RECVSHIM_EVENTS=receive,empty,disconnect,error,interrupted"
+
 void free_ring(struct ring *ring);
 
-/* What is common to most tests: nothing torn, unfinished or dropped, and every position is a record. */
+/* What is common to most tests: nothing torn, unfinished or dropped, and every position is a record, put aside or not.
+ */
 void expect_complete(const struct ring *ring);
 
 long long count_events(const struct ring *ring, enum recvshim_event event);

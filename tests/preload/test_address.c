@@ -21,7 +21,7 @@ Test(address, canaries)
     struct finished job = RUN(.argv = {"addrlen"});
     cr_assert(exited_with(&job, 0));
     cr_expect_str_eq(job.out, native.out);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     for (long long i = 0; i < ring.count; i++)
         cr_expect_not(ring.records[i].result_flags & RECVSHIM_RESULT_NORMALISED);
@@ -99,7 +99,7 @@ static void check_row(const struct row *row, const char *policy, const char *add
     cr_expect_eq(said(&job, "length"), sizeof(struct sockaddr_in6));
     cr_expect_eq(said(&job, "port"), said(&job, "own_port"));
 
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_assert_eq(ring.count, 1);
     struct in6_addr expected;
@@ -141,7 +141,7 @@ Test(address, answer_to_a_canonical_link_local_address)
     cr_expect_eq(said(&job, "scope"), said(&job, "index"));
     cr_expect_eq(said(&job, "same"), 1);
     cr_expect_eq(said(&job, "answered"), 1, "the answer arrived");
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     cr_assert_eq(ring.count, 2);
     cr_expect_eq(ring.records[0].scope, said(&job, "index"));
     cr_expect_not(ring.records[0].result_flags & RECVSHIM_RESULT_NORMALISED);

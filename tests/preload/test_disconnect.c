@@ -28,7 +28,7 @@ static struct ring check(const char *way, const char *seen, const char *events)
     cr_expect_str_eq(job.out, native.out, "%s: as without the library", way);
     if (seen != NULL)
         cr_expect_str_eq(job.out, seen, "%s: %s", way, job.out);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_assert_str_eq(events_of(&ring), events, "%s: %s", way, events_of(&ring));
     return ring;
@@ -87,7 +87,7 @@ Test(disconnect, closed_and_reused_while_waiting)
     struct finished job = RUN(.argv = {"hangup", "eof"}, .after = "lower_reuse.so");
     cr_assert(exited_with(&job, 0));
     cr_expect_str_eq(job.out, "3/0 0/0 0/0 ");
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_assert_str_eq(events_of(&ring), "Rdd", "%s", events_of(&ring));
     cr_expect_eq(ring.records[1].connection, ring.records[0].connection);
@@ -103,7 +103,7 @@ Test(disconnect, descriptor_passed_in_place_of_another)
     cr_expect_eq(said(&job, "empty"), 0);
     cr_expect_eq(said(&job, "result"), -1);
     cr_expect_eq(said(&job, "errno"), EAGAIN, "the passed socket's own time-out");
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_assert_str_eq(events_of(&ring), "dew", "%s", events_of(&ring));
     cr_expect_neq(ring.records[0].connection, ring.records[1].connection);
@@ -128,7 +128,7 @@ Test(disconnect, would_block_only_when_asked_for)
     check("would-block", "-1/11 ", "");
     unlink(trace_path());
     RUN(.argv = {"hangup", "would-block"}, .env = {"RECVSHIM_EVENTS=all"});
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     cr_expect_str_eq(events_of(&ring), "w");
 }
 

@@ -15,7 +15,7 @@ Test(nesting, another_constructor_receives_after_ours)
     cr_assert(exited_with(&job, 3));
     cr_expect_eq(said(&job, "early"), 5);
     cr_expect_eq(said(&job, "early_copy"), 1);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 8 + 5);
 }
@@ -26,7 +26,7 @@ Test(nesting, another_constructor_receives_before_ours)
     cr_assert(exited_with(&job, 3));
     cr_expect_eq(said(&job, "early"), 5);
     cr_expect_eq(said(&job, "early_copy"), 1);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 8);
 }
@@ -37,7 +37,7 @@ Test(nesting, a_thread_that_receives_since_before_ours)
     struct finished job = RUN(.argv = {"calls"}, .after = "lower_early_thread.so");
     cr_assert(exited_with(&job, 3), "status %#x", (unsigned)job.status);
     cr_expect_eq(said(&job, "early_received"), 1);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_assert_eq(ring.count, 8 + 1);
     const struct recvshim_record *early = &ring.records[8];
@@ -54,7 +54,7 @@ static void check_allocator(const char *before, const char *after)
     unlink(trace_path());
     struct finished job = RUN(.argv = {"late"}, .before = before, .after = after);
     cr_assert(exited_with(&job, 0));
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_RECEIVE), 3);
     cr_expect_gt(count_events(&ring, RECVSHIM_EVENT_ERROR), 0, "the allocator's own receives");
@@ -71,7 +71,7 @@ Test(nesting, smallest_stack)
     struct finished job = RUN(.argv = {"small_stack"});
     cr_assert(exited_with(&job, 0));
     cr_expect_eq(said(&job, "received"), 2);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 2);
 }
@@ -81,7 +81,7 @@ Test(nesting, receives_at_the_end)
     struct finished job = RUN(.argv = {"late"});
     cr_assert(exited_with(&job, 0));
     cr_expect_eq(said(&job, "of_thread") + said(&job, "at_exit") + said(&job, "of_program"), 3);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 3);
 }
@@ -93,7 +93,7 @@ Test(nesting, leaves_no_trace_in_the_process)
     cr_assert(exited_with(&job, 0));
     cr_expect(strstr(native.out, "/proc/self/task self\n") != NULL, "%s", native.out);
     cr_expect_str_eq(job.out, native.out);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     cr_expect_eq(ring.count, 3);
 }
 
@@ -103,7 +103,7 @@ Test(nesting, seccomp_filter)
     cr_assert(exited_with(&job, 0));
     cr_expect_eq(said(&job, "received"), 100);
     cr_expect_eq(said(&job, "eof"), 0);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 102);
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_DISCONNECT), 1);
@@ -115,7 +115,7 @@ Test(nesting, seccomp_filter_and_a_new_thread)
     struct finished job = RUN(.argv = {"filtered", "thread=1"});
     cr_assert(exited_with(&job, 0));
     cr_expect_eq(said(&job, "in_thread"), 50);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 151);
 }

@@ -24,7 +24,7 @@ static struct ring only_record(const struct finished *job, int64_t result, int e
     cr_expect(exited_with(job, 0));
     cr_expect_eq(said(job, "result"), result);
     cr_expect_eq(said(job, "errno"), error);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_assert_eq(ring.count, 1);
     cr_expect_eq(ring.records[0].result, result);
@@ -232,7 +232,7 @@ Test(retry_live, ten_thousand_signals_a_second)
     cr_expect_eq(said(&job, "interrupted"), 0);
     cr_expect_gt(said(&job, "signals"), 100);
 
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_gt(retries_of(&ring), 0);
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_INTERRUPTED), 0);

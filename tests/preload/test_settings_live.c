@@ -15,7 +15,7 @@ static struct ring trace_under(const char *setting)
     struct finished job = RUN(.argv = {"calls"}, .env = {setting});
     cr_expect(exited_with(&job, 3));
     cr_expect_str_empty(job.err);
-    return read_trace(trace_path());
+    return read_receives(trace_path());
 }
 
 Test(settings_live, tracing_off)
@@ -114,7 +114,7 @@ Test(settings_live, bad_values)
         cr_expect(strstr(job.err, bad[i].setting) != NULL, "%s", job.err);
         cr_expect(strstr(job.err, bad[i].accepted) != NULL, "%s", job.err);
         cr_expect(strstr(job.err, bad[i].consequence) != NULL, "%s", job.err);
-        bool traced = access(trace_path(), F_OK) == 0 && read_trace(trace_path()).count == 8;
+        bool traced = access(trace_path(), F_OK) == 0 && read_receives(trace_path()).count == 8;
         cr_expect_eq(traced, bad[i].traced, "%s", bad[i].setting);
     }
 }

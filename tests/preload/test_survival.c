@@ -19,7 +19,8 @@ enum { KILLS = 200, MOST = 4000 };
 static long long kill_after(const char *shared, volatile uint64_t *count, uint64_t threshold)
 {
     *count = 0;
-    struct running running = start(&(struct job){.argv = {"counted", shared, LIMIT}, .env = {"RECVSHIM_SIZE=32M"}});
+    struct running running =
+        start(&(struct job){.argv = {"counted", shared, LIMIT}, .env = {"RECVSHIM_SIZE=32M", RECEIVES_ONLY}});
     while (*count < threshold)
         ;
     kill(running.pid, SIGKILL);

@@ -20,7 +20,7 @@ static void check_threads(int threads)
 {
     char argument[32], key[32];
     snprintf(argument, sizeof argument, "threads=%d", threads);
-    struct finished job = RUN(.argv = {"threads", argument, "each=10000"});
+    struct finished job = RUN(.argv = {"threads", argument, "each=10000"}, .env = {RECEIVES_ONLY});
     cr_assert(exited_with(&job, 0));
     struct ring ring = read_trace(trace_path());
     cr_expect_eq(ring.torn, 0);
@@ -52,7 +52,8 @@ Test(threads, four)
 /* 16 KiB: 128 records. What is overwritten is what was given a position and is not there, to the record. */
 Test(threads, overwriting_loses_the_oldest_exactly)
 {
-    struct finished job = RUN(.argv = {"threads", "threads=1", "each=10000"}, .env = {"RECVSHIM_SIZE=16K"});
+    struct finished job =
+        RUN(.argv = {"threads", "threads=1", "each=10000"}, .env = {RECEIVES_ONLY, "RECVSHIM_SIZE=16K"});
     cr_assert(exited_with(&job, 0));
     struct ring ring = read_trace(trace_path());
     cr_expect_eq(ring.torn, 0);
@@ -81,8 +82,8 @@ static struct finished watch(const struct job *job)
 
 Test(threads, overwriting_by_four_threads_tears_nothing)
 {
-    struct finished job =
-        watch(&(struct job){.argv = {"threads", "threads=4", "each=100000"}, .env = {"RECVSHIM_SIZE=16K"}});
+    struct finished job = watch(
+        &(struct job){.argv = {"threads", "threads=4", "each=100000"}, .env = {RECEIVES_ONLY, "RECVSHIM_SIZE=16K"}});
     cr_assert(exited_with(&job, 0));
     struct ring ring = read_trace(trace_path());
     cr_expect_eq(ring.torn, 0);
@@ -95,8 +96,8 @@ Test(threads, overwriting_by_four_threads_tears_nothing)
 
 Test(threads, stopping_counts_what_it_drops)
 {
-    struct finished job =
-        RUN(.argv = {"threads", "threads=4", "each=1000"}, .env = {"RECVSHIM_SIZE=16K", "RECVSHIM_FULL=stop"});
+    struct finished job = RUN(.argv = {"threads", "threads=4", "each=1000"},
+                              .env = {RECEIVES_ONLY, "RECVSHIM_SIZE=16K", "RECVSHIM_FULL=stop"});
     cr_assert(exited_with(&job, 0));
     struct ring ring = read_trace(trace_path());
     cr_expect_eq(ring.torn, 0);
@@ -112,7 +113,7 @@ Test(threads, receives_in_a_handler)
     static const char *const sizes[] = {"RECVSHIM_SIZE=64M", "RECVSHIM_SIZE=16K"};
     for (size_t i = 0; i < 2; i++) {
         unlink(trace_path());
-        struct finished job = RUN(.argv = {"in_handler", "handled=5000"}, .env = {sizes[i]});
+        struct finished job = RUN(.argv = {"in_handler", "handled=5000"}, .env = {RECEIVES_ONLY, sizes[i]});
         cr_assert(exited_with(&job, 0));
         struct ring ring = read_trace(trace_path());
         cr_expect_eq(ring.torn, 0);
@@ -130,8 +131,8 @@ Test(threads, receives_in_a_handler)
 /* Two hundred receives at a tick lap this ring, and come upon the slot that the interrupted store has claimed. */
 Test(threads, receives_in_a_handler_that_lap_the_ring)
 {
-    struct finished job =
-        watch(&(struct job){.argv = {"in_handler", "handled=800000", "burst=200"}, .env = {"RECVSHIM_SIZE=16K"}});
+    struct finished job = watch(&(struct job){.argv = {"in_handler", "handled=800000", "burst=200"},
+                                              .env = {RECEIVES_ONLY, "RECVSHIM_SIZE=16K"}});
     cr_assert(exited_with(&job, 0));
     struct ring ring = read_trace(trace_path());
     cr_expect_eq(ring.torn, 0);
@@ -147,7 +148,7 @@ static void check_jumps(const char *retried)
     cr_expect_eq(said(&job, "jumped"), 10000);
     cr_expect_eq(said(&job, "returned"), 0);
     cr_expect_eq(said(&job, "received"), 10);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 10, "a call that was left is no record, and holds none back");
 }
@@ -178,7 +179,7 @@ static void check_cancellations(const char *times, const char *timeout, long lon
     cr_expect_eq(said(&job, "returned"), 0);
     cr_expect_lt(said(&job, "slowest_us"), 1000000, "prompt: SO_RCVTIMEO is a minute");
     cr_expect_eq(said(&job, "received"), 10);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 10);
 }
@@ -202,7 +203,7 @@ Test(threads, cancellation_takes_no_data_along)
     cr_expect_eq(said(&job, "empty_packet"), 0);
     cr_expect_eq(said(&job, "seqpacket_eof"), 0);
     cr_expect_eq(said(&job, "gathered"), 5);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_assert_eq(ring.count, 4);
     cr_expect_eq(ring.records[3].result, 5);

@@ -95,7 +95,7 @@ Test(trouble, a_symbolic_link)
     cr_assert_eq(rename(trace_path(), path_of("real")), 0);
     cr_assert_eq(symlink(path_of("real"), trace_path()), 0);
     check_path(trace_path(), "is a symbolic link");
-    cr_expect_eq(read_trace(path_of("real")).count, 8, "nothing came to what it leads to");
+    cr_expect_eq(read_receives(path_of("real")).count, 8, "nothing came to what it leads to");
 }
 
 Test(trouble, foreign_files)
@@ -217,7 +217,7 @@ Test(trouble, forbidden_in_use)
     cr_assert(exited_with(&job, 0));
     cr_expect_eq(said(&job, "before") + said(&job, "after"), 200);
     cr_assert_eq(chmod(trace_path(), 0600), 0);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 200);
 }

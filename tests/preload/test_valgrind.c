@@ -17,7 +17,7 @@ static void check(const char *victim, const char *argument, int status, long lon
                                        "--errors-for-leak-kinds=definite", path, argument});
     cr_assert(exited_with(&job, status));
     cr_expect_str_empty(job.err);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, records);
 }

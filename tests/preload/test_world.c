@@ -28,7 +28,7 @@ static void check_leaving(const char *way, bool privileged)
     cr_assert(exited_with(&job, 0));
     cr_expect_eq(said(&job, "before"), 10);
     cr_expect_eq(said(&job, "after"), 15);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 25);
     cr_expect_geq(records_of_pid(&ring, said(&job, "pid")), 15);
@@ -70,7 +70,7 @@ static void check_child(const char *way)
     cr_assert(exited_with(&job, 0));
     cr_expect_eq(said(&job, "before") + said(&job, "after"), 40);
     cr_expect_eq(said(&job, "child_received"), 20);
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 60);
     /* A child of vfork shares its parent's memory and stands under its pid; its tid is its own where libc's is. */
@@ -111,7 +111,7 @@ Test(world, a_child_in_a_pid_namespace)
     if (WIFEXITED(job.status) && WEXITSTATUS(job.status) == 77)
         SKIP("namespaces are not permitted here");
     cr_assert(exited_with(&job, 0));
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(records_of_pid(&ring, 1), 20);
     cr_expect_eq(ring.foreign, 1);
@@ -132,7 +132,7 @@ Test(world, vfork_in_a_new_process)
 {
     struct finished job = RUN(.argv = {"children", "fork-vfork"});
     cr_assert(exited_with(&job, 0));
-    struct ring ring = read_trace(trace_path());
+    struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 61);
     cr_expect_eq(records_of_pid(&ring, said(&job, "parent")), 40);
@@ -164,7 +164,7 @@ Test(world, many_join_one_trace_at_once)
     for (int round = 1; round <= 5; round++) {
         unlink(trace_path());
         run_many();
-        struct ring ring = read_trace(trace_path());
+        struct ring ring = read_receives(trace_path());
         expect_complete(&ring);
         cr_expect_eq(ring.count, MANY * 8);
         cr_expect_eq(ring.process_count, MANY);
@@ -178,7 +178,7 @@ Test(world, pid_and_percent_in_the_path)
     struct finished job = RUN(.argv = {"calls"}, .env = {variable});
     cr_expect_str_empty(job.err);
     snprintf(name, sizeof name, "a%%b.%d", (int)job.pid);
-    struct ring ring = read_trace(path_of(name));
+    struct ring ring = read_receives(path_of(name));
     cr_expect_eq(ring.count, 8);
 }
 

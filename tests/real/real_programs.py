@@ -78,13 +78,13 @@ class Traced(unittest.TestCase):
         return os.path.join(self.directory, name)
 
     def run_traced(self, *command, prefix=(), **options):
-        """Run a command under recvshim under strace; returns what it printed and its events."""
+        """Run a command under recvshim under strace; returns what it printed and its receives."""
         ran = subprocess.run([*prefix, "strace", "-f", "-qq", "-o", self.path("strace"), "-e", "trace=recvfrom",
                               "-e", "signal=none", RECVSHIM, "run", "--trace", self.trace, "--events", "all",
                               "-o", self.path("events"), "--", *command],
                              capture_output=True, timeout=LIMIT, check=False, **options)
         self.assertEqual(ran.returncode, 0, ran.stderr)
-        events = show(self.trace)
+        events = [event for event in show(self.trace) if event["call"]]  # the receives
         kernel = from_strace(self.path("strace"), {event["pid"] for event in events})
         self.assertEqual({key: without_repeated_ends(value) for key, value in kernel.items()}, by_descriptor(events))
         return ran.stdout, events

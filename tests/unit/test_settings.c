@@ -117,6 +117,14 @@ Test(settings, paths)
     refused("TRACE", "/a/%d");
 }
 
+Test(settings, look_ups)
+{
+    cr_expect_eq(accepted("LOOKUP", "auto").lookup, LOOKUP_AUTO);
+    cr_expect_eq(accepted("LOOKUP", "on").lookup, LOOKUP_ON);
+    cr_expect_eq(accepted("LOOKUP", "off").lookup, LOOKUP_OFF);
+    refused("LOOKUP", "never");
+}
+
 Test(settings, every_name_can_be_switched_off)
 {
     const char *name;
@@ -126,7 +134,7 @@ Test(settings, every_name_can_be_switched_off)
         settings.trace_path = "/a";
         cr_expect_not_null(settings_switch_off(&settings, name), "%s", name);
     }
-    cr_expect_eq(count, 12, "the variables of the contract");
+    cr_expect_eq(count, 13, "the variables of the contract, and LOOKUP");
     struct settings settings = defaults;
     settings.trace_path = "/a";
     settings_switch_off(&settings, "SIZE");
@@ -135,6 +143,8 @@ Test(settings, every_name_can_be_switched_off)
     cr_expect_eq(settings.eintr, EINTR_NEVER);
     settings_switch_off(&settings, "SCOPE");
     cr_expect_eq(settings.scope, SCOPE_KEEP);
+    settings_switch_off(&settings, "LOOKUP");
+    cr_expect_eq(settings.lookup, LOOKUP_OFF);
     settings_switch_off(&settings, "CALLS");
     cr_expect_eq(settings.calls, 0);
 }

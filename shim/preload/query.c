@@ -1,0 +1,102 @@
+#include "query.h"
+
+#include "address.h"
+#include "next.h"
+
+#include <linux/seccomp.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <stdatomic.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/syscall.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+/* Relaxed: a switch that orders nothing. Off until the constructor has run. */
+static _Atomic bool allowed;
+static bool unconditional;
+
+void query_start(enum lookup_policy policy)
+{
+    unconditional = policy == LOOKUP_ON;
+    bool inherited = policy == LOOKUP_AUTO && prctl(PR_GET_SECCOMP) > SECCOMP_MODE_DISABLED;
+    atomic_store_explicit(&allowed, policy != LOOKUP_OFF && !inherited, memory_order_relaxed);
+}
+
+void query_filter_announced(void)
+{
+    if (!unconditional)
+        atomic_store_explicit(&allowed, false, memory_order_relaxed);
+}
+
+bool query_allowed(void)
+{
+    return atomic_load_explicit(&allowed, memory_order_relaxed);
+}
+
+/* Past our own definition, which would take it for the program's. */
+static int ask(int fd, int level, int option, void *value, socklen_t *length)
+{
+    next_getsockopt_function *next = next_getsockopt();
+    return next != NULL ? next(fd, level, option, value, length) : -1;
+}
+
+int query_type(int fd, int *domain)
+{
+    int type = 0;
+    socklen_t length = sizeof type;
+    *domain = 0;
+    if (ask(fd, SOL_SOCKET, SO_TYPE, &type, &length) != 0)
+        return 0;
+    length = sizeof *domain;
+    if (ask(fd, SOL_SOCKET, SO_DOMAIN, domain, &length) != 0)
+        *domain = 0;
+    return type;
+}
+
+/* Past libc: its poll is a cancellation point. */
+bool query_hung_up(int fd)
+{
+    struct pollfd socket = {.fd = fd, .events = POLLRDHUP};
+    struct timespec at_once = {0};
+    return syscall(SYS_ppoll, &socket, 1, &at_once, NULL, 0) == 1 && (socket.revents & (POLLRDHUP | POLLHUP)) != 0;
+}
+
+void query_endpoints(int fd, bool peer, struct endpoints *endpoints)
+{
+    union {
+        struct sockaddr any;
+        struct sockaddr_in6 inet6;
+        struct sockaddr_un unix_path;
+    } name;
+    struct recvshim_address local = {0};
+    socklen_t length = sizeof name;
+    if (peer && getpeername(fd, &name.any, &length) == 0 &&
+        address_take(&name.any, length < sizeof name ? length : sizeof name, &endpoints->peer))
+        endpoints->known |= RECVSHIM_RESULT_PEER;
+    length = sizeof name;
+    if (getsockname(fd, &name.any, &length) == 0 &&
+        address_take(&name.any, length < sizeof name ? length : sizeof name, &local)) {
+        endpoints->peer.family = local.family;
+        endpoints->local_port = local.port;
+        memcpy(endpoints->local_address, local.bytes, sizeof endpoints->local_address);
+        endpoints->known |= RECVSHIM_RESULT_LOCAL;
+    }
+}
+
+bool query_tcp(int fd, struct recvshim_tcp *tcp)
+{
+    struct tcp_info info = {0};
+    socklen_t length = sizeof info;
+    if (ask(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+        return false;
+    *tcp = (struct recvshim_tcp){
+        .rtt = info.tcpi_rtt,
+        .retransmits = (uint16_t)(info.tcpi_total_retrans < UINT16_MAX ? info.tcpi_total_retrans : UINT16_MAX),
+        .state = info.tcpi_state,
+        .unacked = (uint8_t)(info.tcpi_unacked < UINT8_MAX ? info.tcpi_unacked : UINT8_MAX),
+    };
+    return true;
+}

@@ -1,0 +1,36 @@
+/* The look-ups: every question that a trace has the kernel asked, though the program did not. They are asked once a
+ * connection, at its first record and at its end, and can be switched off.
+ *
+ * A filter of seccomp may kill a process for a call it did not expect (file #179): once one is seen no more are made,
+ * unless they were asked for. A filter is seen in what the program inherited, and where the program announces it by
+ * prctl: PR_SET_NO_NEW_PRIVS, without which only root may install one, or PR_SET_SECCOMP. */
+#ifndef QUERY_H
+#define QUERY_H
+
+#include "endpoints.h"
+#include "settings.h"
+
+#include <stdbool.h>
+
+/* For the constructor. */
+void query_start(enum lookup_policy policy);
+
+/* The program is about to install a filter. */
+void query_filter_announced(void);
+
+/* Whether questions may be asked. The functions below do not look, are no cancellation points, and may change errno. */
+bool query_allowed(void);
+
+/* SO_TYPE, as SOCK_STREAM; 0 where it cannot be told. *domain: SO_DOMAIN, as AF_INET. */
+int query_type(int fd, int *domain);
+
+/* Whether the other end is gone: poll's POLLRDHUP or POLLHUP. */
+bool query_hung_up(int fd);
+
+/* The local end, and the peer where that may be there. */
+void query_endpoints(int fd, bool peer, struct endpoints *endpoints);
+
+/* TCP_INFO. Returns false where the socket has none. */
+bool query_tcp(int fd, struct recvshim_tcp *tcp);
+
+#endif

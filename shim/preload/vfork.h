@@ -1,0 +1,33 @@
+/* vfork's children run in their parent's memory: what such a child does to its descriptors must not be noted as done to
+ * its parent's. CPython's subprocess starts every program so, and closes all there is in the child. */
+#ifndef VFORK_H
+#define VFORK_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* vfork is interposed where its wrapper below has been written, which only assembler can: it returns twice on one
+ * stack. Elsewhere its children go unseen. */
+#if defined __x86_64__ && defined __LP64__
+#define VFORK_SEEN 1
+#endif
+
+#define VFORK_DEPTH 4 /* children of children of ..., each in the memory of the first */
+
+/* A thread's. The child has its parent's thread-local storage, too. */
+struct vfork_nesting {
+    uint64_t depth;
+    struct {
+        uint64_t return_address; /* the stack below the caller's frame is the child's to overwrite */
+        uint64_t saved_register;
+    } frames[VFORK_DEPTH];
+};
+extern _Thread_local struct vfork_nesting vfork_nesting;
+
+/* Whether the calling code runs in a child of vfork, by posix_spawn's own not counted: those call nothing of ours. */
+static inline bool vfork_in_child(void)
+{
+    return vfork_nesting.depth != 0;
+}
+
+#endif
