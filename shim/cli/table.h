@@ -1,0 +1,45 @@
+/* Items by a key of 24 bytes: an open-addressing hash beside an array that keeps the order in which they came. */
+#ifndef TABLE_H
+#define TABLE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct table_key {
+    uint64_t words[3];
+};
+
+struct table {
+    char *items; /* each begins with its key; they move when one is added */
+    size_t size; /* of an item */
+    size_t count, room, max;
+    uint32_t *slots; /* an item's index + 1; 0: free */
+    unsigned int slots_log2;
+    uint64_t seed; /* keys come from a trace: nobody shall know which collide */
+    bool out_of_memory;
+};
+
+/* At most `max` items, and never more than 2^31. */
+void table_init(struct table *table, size_t size, size_t max);
+void table_free(struct table *table);
+
+/* NULL where there is none. */
+void *table_find(const struct table *table, const struct table_key *key);
+
+/* Find it, or add one that is all zero but for its key. NULL where the table is full, or memory ran out, which
+ * out_of_memory tells. */
+void *table_add(struct table *table, const struct table_key *key);
+
+static inline void *table_at(const struct table *table, size_t index)
+{
+    return table->items + index * table->size;
+}
+
+/* Put the first `room` of all items in the order that `before` tells into `chosen`. Returns how many there are. The
+ * work is that of the whole table times the logarithm of `room`. */
+typedef bool table_before(const void *context, const void *left, const void *right);
+size_t table_choose(const struct table *table, table_before *before, const void *context, const void **chosen,
+                    size_t room);
+
+#endif
