@@ -170,7 +170,9 @@ static void do_cycle(void *context)
     stats->visited = stats->total = 0;
     for (uint32_t i = 0; i < stats->trace->header.shards; i++)
         stats->total += stats->reader.shards[i].cursor - stats->reader.shards[i].next;
-    stats->out_of_memory = !reader_scan(&stats->reader, visit, stats) || stats->totals.out_of_memory;
+    bool scanned = reader_scan(&stats->reader, visit, stats);
+    totals_flush(&stats->totals);
+    stats->out_of_memory = !scanned || stats->totals.out_of_memory;
 }
 
 static void do_report(void *context)

@@ -2,11 +2,13 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/random.h>
 #include <time.h>
 
 #define SLOTS_LOG2_MIN 6
 #define ITEMS_MAX      ((size_t)1 << 31)
+#define HUGE_PAGE      ((size_t)2 << 20) /* bytes */
 
 void table_init(struct table *table, size_t size, size_t max)
 {
@@ -17,30 +19,38 @@ void table_init(struct table *table, size_t size, size_t max)
 
 void table_free(struct table *table)
 {
-    free(table->items);
+    for (size_t i = 0; i < table->chunk_count; i++)
+        free(table->chunks[i]);
+    free(table->chunks);
     free(table->slots);
-    table->items = NULL;
+    table->chunks = NULL;
     table->slots = NULL;
-    table->count = table->room = 0;
+    table->count = table->chunk_count = table->chunk_room = 0;
 }
 
-static size_t first_slot(const struct table *table, const struct table_key *key)
+uint64_t table_hash(const struct table *table, const struct table_key *key)
 {
     uint64_t hash = table->seed;
     for (size_t i = 0; i < sizeof key->words / sizeof key->words[0]; i++) {
         hash = (hash ^ key->words[i]) * UINT64_C(0x9e3779b97f4a7c15);
         hash ^= hash >> 32;
     }
-    return (size_t)((hash * UINT64_C(0x9e3779b97f4a7c15)) >> (64 - table->slots_log2));
+    return hash * UINT64_C(0x9e3779b97f4a7c15);
+}
+
+static size_t first_slot(const struct table *table, uint64_t hash)
+{
+    return (size_t)(hash >> (64 - table->slots_log2));
 }
 
 /* The slot that leads to the key's item, or the free one where it would be entered. */
-static uint32_t *slot_of(const struct table *table, const struct table_key *key)
+static inline struct table_slot *slot_of(const struct table *table, const struct table_key *key, uint64_t hash)
 {
     size_t mask = ((size_t)1 << table->slots_log2) - 1;
-    for (size_t at = first_slot(table, key);; at = (at + 1) & mask) {
-        uint32_t *slot = &table->slots[at];
-        if (*slot == 0 || memcmp(table_at(table, *slot - 1), key, sizeof *key) == 0)
+    for (size_t at = first_slot(table, hash);; at = (at + 1) & mask) {
+        struct table_slot *slot = &table->slots[at];
+        if (slot->number == 0 ||
+            (slot->mark == (uint32_t)hash && memcmp(table_at(table, slot->number - 1), key, sizeof *key) == 0))
             return slot;
     }
 }
@@ -49,42 +59,99 @@ void *table_find(const struct table *table, const struct table_key *key)
 {
     if (table->count == 0)
         return NULL;
-    uint32_t slot = *slot_of(table, key);
-    return slot != 0 ? table_at(table, slot - 1) : NULL;
+    uint32_t number = slot_of(table, key, table_hash(table, key))->number;
+    return number != 0 ? table_at(table, number - 1) : NULL;
+}
+
+void table_prefetch_slot(const struct table *table, uint64_t hash)
+{
+    if (table->count != 0)
+        __builtin_prefetch(&table->slots[first_slot(table, hash)]);
+}
+
+void table_prefetch_item(const struct table *table, uint64_t hash)
+{
+    if (table->count == 0)
+        return;
+    const struct table_slot *slot = &table->slots[first_slot(table, hash)];
+    if (slot->number == 0)
+        return;
+    if (slot->mark != (uint32_t)hash) /* the next one, then: more are seldom tried */
+        slot = slot + 1 < table->slots + ((size_t)1 << table->slots_log2) && slot[1].number != 0 ? slot + 1 : slot;
+    const char *item = table_at(table, slot->number - 1);
+    for (size_t at = 0; at < table->size; at += 64)
+        __builtin_prefetch(item + at, 1);
+}
+
+/* Memory that is looked at all over: with pages of 4 KiB, each look would cost another one at the page table. */
+static void *allocate(size_t size)
+{
+    if (size < HUGE_PAGE)
+        return malloc(size);
+    size = (size + HUGE_PAGE - 1) & ~(HUGE_PAGE - 1);
+    void *memory = aligned_alloc(HUGE_PAGE, size);
+    if (memory != NULL)
+        madvise(memory, size, MADV_HUGEPAGE);
+    return memory;
 }
 
 /* Twice the slots: half of them are free always. */
 static bool grow_slots(struct table *table)
 {
     unsigned int log2 = table->slots == NULL ? SLOTS_LOG2_MIN : table->slots_log2 + 1;
-    uint32_t *slots = calloc((size_t)1 << log2, sizeof *slots);
+    size_t size = sizeof(struct table_slot) << log2;
+    struct table_slot *slots = allocate(size);
     if (slots == NULL)
         return false;
-    free(table->slots);
+    memset(slots, 0, size);
+    size_t before = table->slots == NULL ? 0 : (size_t)1 << table->slots_log2;
+    struct table_slot *old = table->slots;
     table->slots = slots;
     table->slots_log2 = log2;
-    for (size_t i = 0; i < table->count; i++)
-        *slot_of(table, table_at(table, i)) = (uint32_t)i + 1;
+    for (size_t i = 0; i < before; i++) {
+        if (old[i].number == 0)
+            continue;
+        const struct table_key *key = table_at(table, old[i].number - 1);
+        *slot_of(table, key, table_hash(table, key)) = old[i];
+    }
+    free(old);
     return true;
 }
 
-static bool grow_items(struct table *table)
+static bool add_chunk(struct table *table)
 {
-    size_t room = table->room == 0 ? 64 : table->room * 2;
-    char *items = reallocarray(table->items, room, table->size);
-    if (items == NULL)
+    if (table->chunk_count == table->chunk_room) {
+        size_t room = table->chunk_room == 0 ? 16 : table->chunk_room * 2;
+        char **chunks = reallocarray(table->chunks, room, sizeof *chunks);
+        if (chunks == NULL)
+            return false;
+        table->chunks = chunks;
+        table->chunk_room = room;
+    }
+    size_t size = table->size << TABLE_CHUNK_LOG2;
+    /* The first one may be all that there is, and hold next to nothing. */
+    char *chunk = table->chunk_count == 0 ? malloc(size) : allocate(size);
+    if (chunk == NULL)
         return false;
-    table->items = items;
-    table->room = room;
+    table->chunks[table->chunk_count++] = chunk;
     return true;
 }
 
 void *table_add(struct table *table, const struct table_key *key)
 {
-    void *found = table_find(table, key);
-    if (found != NULL || table->count == table->max)
-        return found;
-    if ((table->count == table->room && !grow_items(table)) ||
+    return table_add_hashed(table, key, table_hash(table, key));
+}
+
+void *table_add_hashed(struct table *table, const struct table_key *key, uint64_t hash)
+{
+    if (table->slots != NULL) {
+        uint32_t number = slot_of(table, key, hash)->number;
+        if (number != 0)
+            return table_at(table, number - 1);
+    }
+    if (table->count == table->max)
+        return NULL;
+    if ((table->count == table->chunk_count << TABLE_CHUNK_LOG2 && !add_chunk(table)) ||
         ((table->slots == NULL || table->count >= (size_t)1 << (table->slots_log2 - 1)) && !grow_slots(table))) {
         table->out_of_memory = true;
         return NULL;
@@ -92,7 +159,7 @@ void *table_add(struct table *table, const struct table_key *key)
     void *item = table_at(table, table->count);
     memset(item, 0, table->size);
     memcpy(item, key, sizeof *key);
-    *slot_of(table, key) = (uint32_t)++table->count;
+    *slot_of(table, key, hash) = (struct table_slot){(uint32_t)++table->count, (uint32_t)hash};
     return item;
 }
 

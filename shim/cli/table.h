@@ -1,4 +1,5 @@
-/* Items by a key of 24 bytes: an open-addressing hash beside an array that keeps the order in which they came. */
+/* Items by a key of 24 bytes: an open-addressing hash beside an array, in chunks, that keeps the order in which they
+ * came. */
 #ifndef TABLE_H
 #define TABLE_H
 
@@ -10,11 +11,20 @@ struct table_key {
     uint64_t words[3];
 };
 
+/* With a part of the key's hash, so that an item is looked at only if it is, nearly always, the one. */
+struct table_slot {
+    uint32_t number; /* of the item, from 1; 0: free */
+    uint32_t mark;
+};
+
+#define TABLE_CHUNK_LOG2 16
+
 struct table {
-    char *items; /* each begins with its key; they move when one is added */
+    char **chunks; /* of items, which begin with their keys and never move */
+    size_t chunk_count, chunk_room;
     size_t size; /* of an item */
-    size_t count, room, max;
-    uint32_t *slots; /* an item's index + 1; 0: free */
+    size_t count, max;
+    struct table_slot *slots;
     unsigned int slots_log2;
     uint64_t seed; /* keys come from a trace: nobody shall know which collide */
     bool out_of_memory;
@@ -31,9 +41,15 @@ void *table_find(const struct table *table, const struct table_key *key);
  * out_of_memory tells. */
 void *table_add(struct table *table, const struct table_key *key);
 
+/* The same in steps, for many keys in a row: the memory of one is fetched while others are worked at. */
+uint64_t table_hash(const struct table *table, const struct table_key *key);
+void table_prefetch_slot(const struct table *table, uint64_t hash);
+void table_prefetch_item(const struct table *table, uint64_t hash);
+void *table_add_hashed(struct table *table, const struct table_key *key, uint64_t hash);
+
 static inline void *table_at(const struct table *table, size_t index)
 {
-    return table->items + index * table->size;
+    return table->chunks[index >> TABLE_CHUNK_LOG2] + (index & ((1U << TABLE_CHUNK_LOG2) - 1)) * table->size;
 }
 
 /* Put the first `room` of all items in the order that `before` tells into `chosen`. Returns how many there are. The

@@ -35,13 +35,19 @@ static void add(uint64_t *sum, uint64_t number)
         *sum = UINT64_MAX;
 }
 
+/* All but connections and their ends. */
+static inline void add_receives(struct sums *sums, const struct sums *more)
+{
+    sums->receives += more->receives;
+    add(&sums->bytes, more->bytes);
+    sums->errors += more->errors;
+    add(&sums->retries, more->retries);
+}
+
 void sums_add(struct sums *sums, const struct sums *more)
 {
+    add_receives(sums, more);
     sums->connections += more->connections;
-    add(&sums->receives, more->receives);
-    add(&sums->bytes, more->bytes);
-    add(&sums->errors, more->errors);
-    add(&sums->retries, more->retries);
     for (size_t i = 0; i < CAUSES; i++)
         sums->disconnects[i] += more->disconnects[i];
 }
@@ -132,7 +138,7 @@ static void note_peer(struct totals *totals, struct connection *connection, cons
                           .bytes = connection->bytes,
                           .errors = connection->errors,
                           .retries = connection->retries};
-    sums_add(peer_sums(totals, &connection->peer), &before);
+    add_receives(peer_sums(totals, &connection->peer), &before);
 }
 
 static void note_local(struct connection *connection, const struct recvshim_record *record)
@@ -198,11 +204,17 @@ static void note_end(struct connection *connection, const struct recvshim_record
     }
 }
 
-static void add_to_connection(struct totals *totals, const struct recvshim_record *record, const struct sums *one)
+static struct table_key key_of(const struct recvshim_record *record)
 {
-    struct table_key key = {{record->connection, 0, 0}};
+    return (struct table_key){{record->connection, 0, 0}};
+}
+
+static void add_to_connection(struct totals *totals, const struct waiting_record *waiting, const struct sums *one)
+{
+    const struct recvshim_record *record = &waiting->record;
+    struct table_key key = key_of(record);
     size_t known = totals->connections.count;
-    struct connection *connection = table_add(&totals->connections, &key);
+    struct connection *connection = table_add_hashed(&totals->connections, &key, waiting->hash);
     if (connection == NULL)
         return;
     bool arrived = record->event == RECVSHIM_EVENT_RECEIVE || record->event == RECVSHIM_EVENT_EMPTY;
@@ -234,11 +246,12 @@ static void add_to_connection(struct totals *totals, const struct recvshim_recor
     connection->errors += one->errors;
     add(&connection->retries, one->retries);
     if ((connection->known & CONNECTION_PEERS) != 0 && has_peer(record))
-        sums_add(peer_sums(totals, &record->peer), one);
+        add_receives(peer_sums(totals, &record->peer), one);
 }
 
-void totals_add(struct totals *totals, const struct recvshim_record *record)
+static void count(struct totals *totals, const struct waiting_record *waiting)
 {
+    const struct recvshim_record *record = &waiting->record;
     bool receiving = record->event < RECVSHIM_EVENT_CONNECT;
     bool arrived = record->event == RECVSHIM_EVENT_RECEIVE || record->event == RECVSHIM_EVENT_EMPTY;
     struct sums one = {.errors = is_error(record), .retries = receiving ? record->retries : 0};
@@ -259,14 +272,37 @@ void totals_add(struct totals *totals, const struct recvshim_record *record)
         totals->errors[record->error < TOTALS_ERRORS ? record->error : TOTALS_ERRORS - 1]++;
     if (record->event == RECVSHIM_EVENT_DISCONNECT && record->connection == 0)
         totals->all.disconnects[cause_of(record)]++;
-    sums_add(&totals->all, &one);
+    add_receives(&totals->all, &one);
 
     struct process_sums *process = process_of(totals, record->pid, record->time);
-    sums_add(process != NULL ? &process->sums : &totals->other_processes, &one);
+    add_receives(process != NULL ? &process->sums : &totals->other_processes, &one);
     if (process != NULL && record->event == RECVSHIM_EVENT_EXIT)
         process->exited = true;
     if (record->connection != 0)
-        add_to_connection(totals, record, &one);
+        add_to_connection(totals, waiting, &one);
     totals->out_of_memory =
         totals->connections.out_of_memory || totals->processes.out_of_memory || totals->peers.out_of_memory;
+}
+
+#define WAITING (2 * TOTALS_AHEAD)
+
+void totals_add(struct totals *totals, const struct recvshim_record *record)
+{
+    struct waiting_record *place = &totals->waiting[totals->taken % WAITING];
+    if (totals->taken >= WAITING)
+        count(totals, place);
+    struct table_key key = key_of(record);
+    place->record = *record;
+    place->hash = table_hash(&totals->connections, &key);
+    table_prefetch_slot(&totals->connections, place->hash);
+    if (totals->taken >= TOTALS_AHEAD)
+        table_prefetch_item(&totals->connections, totals->waiting[(totals->taken - TOTALS_AHEAD) % WAITING].hash);
+    totals->taken++;
+}
+
+void totals_flush(struct totals *totals)
+{
+    for (uint64_t i = totals->taken > WAITING ? totals->taken - WAITING : 0; i < totals->taken; i++)
+        count(totals, &totals->waiting[i % WAITING]);
+    totals->taken = 0;
 }

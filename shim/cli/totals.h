@@ -11,6 +11,7 @@
 
 #define TOTALS_PEERS_MAX     65536 /* of sockets with several */
 #define TOTALS_PROCESSES_MAX 65536
+#define TOTALS_AHEAD         16   /* records that are waited for a connection's slot, and as many for itself */
 #define TOTALS_ERRORS        4096 /* errnos; the kernel's end at 4095 */
 
 /* A receive is one that took something from the socket: neither MSG_PEEK nor MSG_ERRQUEUE. */
@@ -92,6 +93,11 @@ struct totals {
     struct process_sums *last_process; /* NULL, or whose records come in a row */
     uint32_t last_pid;
     uint64_t last_from, last_until; /* its times, the second exclusive */
+    uint64_t taken; /* records given to totals_add(); the last of them wait here until their memory has been fetched */
+    struct waiting_record {
+        struct recvshim_record record;
+        uint64_t hash; /* of its connection */
+    } waiting[2 * TOTALS_AHEAD];
     bool out_of_memory;
 };
 
@@ -99,7 +105,10 @@ void totals_init(struct totals *totals, const struct trace *trace, struct proces
 void totals_free(struct totals *totals);
 /* The list of processes has changed. */
 void totals_forget_process(struct totals *totals);
+/* The record is counted a little later: with a million connections its own is in no cache. */
 void totals_add(struct totals *totals, const struct recvshim_record *record);
+/* The last records are counted only now. */
+void totals_flush(struct totals *totals);
 
 /* A process's key in the table: NULL for one that never said hello. */
 struct table_key process_key(const struct process *process, uint32_t pid);
