@@ -8,6 +8,7 @@
 
 #define SLOTS_LOG2_MIN 6
 #define ITEMS_MAX      ((size_t)1 << 31)
+#define CACHE_LINE     ((size_t)64)
 #define HUGE_PAGE      ((size_t)2 << 20) /* bytes */
 
 void table_init(struct table *table, size_t size, size_t max)
@@ -38,6 +39,13 @@ uint64_t table_hash(const struct table *table, const struct table_key *key)
     return hash * UINT64_C(0x9e3779b97f4a7c15);
 }
 
+/* What a slot keeps of a hash: its upper half, the top of which is also its place. So slots move to a larger table in
+ * their order, and no item is looked at. */
+static uint32_t mark_of(uint64_t hash)
+{
+    return (uint32_t)(hash >> 32);
+}
+
 static size_t first_slot(const struct table *table, uint64_t hash)
 {
     return (size_t)(hash >> (64 - table->slots_log2));
@@ -50,7 +58,7 @@ static inline struct table_slot *slot_of(const struct table *table, const struct
     for (size_t at = first_slot(table, hash);; at = (at + 1) & mask) {
         struct table_slot *slot = &table->slots[at];
         if (slot->number == 0 ||
-            (slot->mark == (uint32_t)hash && memcmp(table_at(table, slot->number - 1), key, sizeof *key) == 0))
+            (slot->mark == mark_of(hash) && memcmp(table_at(table, slot->number - 1), key, sizeof *key) == 0))
             return slot;
     }
 }
@@ -76,11 +84,11 @@ void table_prefetch_item(const struct table *table, uint64_t hash)
     const struct table_slot *slot = &table->slots[first_slot(table, hash)];
     if (slot->number == 0)
         return;
-    if (slot->mark != (uint32_t)hash) /* the next one, then: more are seldom tried */
+    if (slot->mark != mark_of(hash)) /* the next one, then: more are seldom tried */
         slot = slot + 1 < table->slots + ((size_t)1 << table->slots_log2) && slot[1].number != 0 ? slot + 1 : slot;
     const char *item = table_at(table, slot->number - 1);
-    for (size_t at = 0; at < table->size; at += 64)
-        __builtin_prefetch(item + at, 1);
+    __builtin_prefetch(item, 1);
+    __builtin_prefetch(item + CACHE_LINE, 1);
 }
 
 /* Memory that is looked at all over: with pages of 4 KiB, each look would cost another one at the page table. */
@@ -108,11 +116,14 @@ static bool grow_slots(struct table *table)
     struct table_slot *old = table->slots;
     table->slots = slots;
     table->slots_log2 = log2;
+    size_t mask = ((size_t)1 << log2) - 1;
     for (size_t i = 0; i < before; i++) {
         if (old[i].number == 0)
             continue;
-        const struct table_key *key = table_at(table, old[i].number - 1);
-        *slot_of(table, key, table_hash(table, key)) = old[i];
+        size_t at = old[i].mark >> (32 - log2);
+        while (slots[at].number != 0)
+            at = (at + 1) & mask;
+        slots[at] = old[i];
     }
     free(old);
     return true;
@@ -130,7 +141,7 @@ static bool add_chunk(struct table *table)
     }
     size_t size = table->size << TABLE_CHUNK_LOG2;
     /* The first one may be all that there is, and hold next to nothing. */
-    char *chunk = table->chunk_count == 0 ? malloc(size) : allocate(size);
+    char *chunk = table->chunk_count == 0 ? aligned_alloc(CACHE_LINE, size) : allocate(size);
     if (chunk == NULL)
         return false;
     table->chunks[table->chunk_count++] = chunk;
@@ -159,7 +170,7 @@ void *table_add_hashed(struct table *table, const struct table_key *key, uint64_
     void *item = table_at(table, table->count);
     memset(item, 0, table->size);
     memcpy(item, key, sizeof *key);
-    *slot_of(table, key, hash) = (struct table_slot){(uint32_t)++table->count, (uint32_t)hash};
+    *slot_of(table, key, hash) = (struct table_slot){(uint32_t)++table->count, mark_of(hash)};
     return item;
 }
 

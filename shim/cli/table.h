@@ -30,7 +30,8 @@ struct table {
     bool out_of_memory;
 };
 
-/* At most `max` items, and never more than 2^31. */
+/* Items of a size that is a multiple of 64 have cache lines of their own. At most `max` items, and never more than
+ * 2^31. */
 void table_init(struct table *table, size_t size, size_t max);
 void table_free(struct table *table);
 
@@ -44,7 +45,7 @@ void *table_add(struct table *table, const struct table_key *key);
 /* The same in steps, for many keys in a row: the memory of one is fetched while others are worked at. */
 uint64_t table_hash(const struct table *table, const struct table_key *key);
 void table_prefetch_slot(const struct table *table, uint64_t hash);
-void table_prefetch_item(const struct table *table, uint64_t hash);
+void table_prefetch_item(const struct table *table, uint64_t hash); /* its first two cache lines */
 void *table_add_hashed(struct table *table, const struct table_key *key, uint64_t hash);
 
 static inline void *table_at(const struct table *table, size_t index)

@@ -38,27 +38,29 @@ enum {
     CONNECTION_PROCESSES = 512, /* several */
 };
 
+/* Two cache lines for what every receive looks at, and one for the rest. */
 struct connection {
-    struct table_key key; /* its id, 0, 0 */
-    uint64_t receives, bytes, errors, retries;
+    alignas(64) struct table_key key; /* its id, 0, 0 */
+    uint64_t receives, bytes, retries;
     uint64_t first, last;
-    uint64_t opened;    /* the first time that it was */
-    uint64_t connected; /* the last connect */
-    uint64_t received;  /* the last time that something arrived, looked at or taken */
-    uint64_t ended;     /* the first disconnect */
-    uint64_t closed;    /* the last close */
-    uint64_t tcp_time;  /* of `tcp`: the last that there is */
-    struct recvshim_tcp tcp;
+    uint64_t received; /* the last time that something arrived, looked at or taken */
     struct recvshim_address peer;
-    uint8_t local_address[16];
-    uint32_t pid; /* of its last receive or, without one, of its first event */
+    uint32_t pid;   /* of its last receive or, without one, of its first event */
+    uint16_t known; /* CONNECTION_* */
     uint16_t local_family, local_port;
     uint16_t connect_error; /* errno of the last connect */
-    uint16_t known;         /* CONNECTION_* */
     uint8_t peer_rank;      /* how good the source of `peer` is */
     uint8_t cause;          /* enum cause, of the first disconnect */
     uint8_t ended_first;    /* enum first, of the first disconnect */
     uint8_t closed_first;   /* enum first, of the last close */
+    uint64_t errors;
+    alignas(64) uint64_t opened; /* the first time that it was */
+    uint64_t connected;          /* the last connect */
+    uint64_t ended;              /* the first disconnect */
+    uint64_t closed;             /* the last close */
+    uint64_t tcp_time;           /* of `tcp`: the last that there is */
+    struct recvshim_tcp tcp;
+    uint8_t local_address[16];
 };
 
 static inline uint64_t connection_number(const struct connection *connection)
