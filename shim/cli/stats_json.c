@@ -322,6 +322,7 @@ void report_json(const struct report *report, struct output *output)
     for (size_t i = 0; i < report->connections_shown; i++)
         add_connection(report, &json, report->connections[i]);
     end(&json, ']');
+    add_number(&json, "connections_left_out", totals->connections.count - report->connections_shown);
     add_processes(report, &json);
     add_others(&json, "other_processes", &totals->other_processes);
     add_peers(report, &json);

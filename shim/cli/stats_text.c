@@ -158,7 +158,8 @@ static void cell_ends(struct rows *rows, const struct text *text, const struct c
         cell(rows, "*");
 }
 
-static void add_connection(struct rows *rows, const struct text *text, const struct connection *connection)
+static void add_connection(struct rows *rows, const struct text *text, const struct connection *connection,
+                           bool with_tcp)
 {
     const struct report *report = text->report;
     struct ending ending = report_ending(report, connection);
@@ -183,6 +184,8 @@ static void add_connection(struct rows *rows, const struct text *text, const str
         (ending.end == END_DISCONNECT && ending.cause != CAUSE_EOF && ending.cause != CAUSE_LOCAL_SHUTDOWN))
         colour_cell(rows, "red");
     cell(rows, first != NULL ? first : "");
+    if (!with_tcp)
+        return;
     cell_format(rows, tcp ? "%" PRIu32 ".%03" PRIu32 : "", connection->tcp.rtt / 1000, connection->tcp.rtt % 1000);
     cell_format(rows, tcp ? "%" PRIu16 : "", connection->tcp.retransmits);
 }
@@ -199,12 +202,19 @@ static void print_connections(const struct text *text)
                                             {"PEER", false},  {"BYTES", true},  {"RECEIVES", true}, {"FIRST", false},
                                             {"LAST", false},  {"MS", true},     {"END", false},     {"BY", false},
                                             {"RTT MS", true}, {"RESENT", true}, {NULL, false}};
+    struct column wanted[sizeof columns / sizeof columns[0]];
     const struct report *report = text->report;
     struct rows rows;
-    if (report->connections_shown == 0 || !rows_begin(&rows, text, columns))
+    bool with_tcp = false;
+    for (size_t i = 0; i < report->connections_shown; i++)
+        with_tcp = with_tcp || (((const struct connection *)report->connections[i])->known & CONNECTION_TCP) != 0;
+    memcpy(wanted, columns, sizeof columns);
+    if (!with_tcp)
+        wanted[sizeof columns / sizeof columns[0] - 3].name = NULL;
+    if (report->connections_shown == 0 || !rows_begin(&rows, text, wanted))
         return;
     for (size_t i = 0; i < report->connections_shown; i++)
-        add_connection(&rows, text, report->connections[i]);
+        add_connection(&rows, text, report->connections[i], with_tcp);
     rows_end(&rows, text);
     print_more(text, report->totals->connections.count, report->connections_shown, "connections");
     if (report->incomplete != 0)
