@@ -19,6 +19,7 @@ static const struct command {
 } commands[] = {
     {"run", "recvshim run", command_run, "run a program under the shim and print its events as they happen"},
     {"show", "recvshim show", command_show, "print a trace; --follow goes on as it grows"},
+    {"stats", "recvshim stats", command_stats, "print what a trace adds up to, by connection, process and peer"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -93,10 +93,10 @@ static bool add_reference(struct references *references, uint64_t time, uint32_t
 static bool add_aside(struct reader_shard *shard, uint64_t position)
 {
     void *items = shard->aside;
-    if (!grow(&items, shard->aside_count, &shard->aside_room, sizeof(uint64_t)))
+    if (!grow(&items, shard->aside_count, &shard->aside_room, sizeof(struct reader_aside)))
         return false;
     shard->aside = items;
-    shard->aside[shard->aside_count++] = position;
+    shard->aside[shard->aside_count++] = (struct reader_aside){position, shard->newest};
     return true;
 }
 
@@ -122,6 +122,8 @@ static uint64_t last_position(const struct trace *trace, uint64_t cursor)
 void reader_init(struct reader *reader, const struct trace *trace, enum reader_start start)
 {
     *reader = (struct reader){.trace = trace};
+    for (uint32_t i = 0; i < trace->header.shards; i++)
+        reader->shards[i].holes_since = UINT64_MAX;
     if (start == READER_OLDEST)
         return;
     for (uint32_t i = 0; i < trace->header.shards; i++) {
@@ -145,73 +147,6 @@ void references_free(struct references *references)
     *references = (struct references){0};
 }
 
-/* Look again at the positions put aside. */
-static bool collect_aside(struct reader *reader, uint32_t number, struct references *references)
-{
-    struct reader_shard *shard = &reader->shards[number];
-    uint64_t slots = reader->trace->header.slots, time;
-    size_t kept = 0;
-    bool fits = true;
-    for (size_t i = 0; i < shard->aside_count; i++) {
-        uint64_t position = shard->aside[i];
-        enum standing standing = look(reader_slot(reader->trace, number, position), position, slots, &time);
-        if (standing == STANDING_WHOLE && fits)
-            fits = add_reference(references, time, number, position);
-        else if (standing == STANDING_ABANDONED)
-            shard->died++;
-        else if (standing == STANDING_BUSY || (standing == STANDING_OLDER && shard->cursor - position <= 2 * slots))
-            /* An unclaimed one two laps back was given up: whoever came after it would have taken its slot. */
-            shard->aside[kept++] = position;
-    }
-    shard->aside_count = kept;
-    return fits;
-}
-
-static bool collect_shard(struct reader *reader, uint32_t number, struct references *references)
-{
-    struct reader_shard *shard = &reader->shards[number];
-    uint64_t slots = reader->trace->header.slots, time;
-    shard->cursor = read_cursor(reader, number);
-    if (!collect_aside(reader, number, references))
-        return false;
-
-    uint64_t last = last_position(reader->trace, shard->cursor);
-    bool lapped = last - shard->next > slots;
-    if (lapped)
-        shard->next = last - slots;
-    for (; shard->next < last; shard->next++) {
-        switch (look(reader_slot(reader->trace, number, shard->next), shard->next, slots, &time)) {
-        case STANDING_WHOLE:
-            if (!add_reference(references, time, number, shard->next))
-                return false;
-            if (lapped && time > reader->complete_since)
-                reader->complete_since = time;
-            lapped = false;
-            break;
-        case STANDING_BUSY:
-        case STANDING_OLDER:
-            if (!add_aside(shard, shard->next))
-                return false;
-            break;
-        case STANDING_ABANDONED:
-            shard->died++;
-            break;
-        case STANDING_NEWER: /* lost, which the account tells by what was not delivered */
-            lapped = true;
-            break;
-        }
-    }
-    return true;
-}
-
-bool reader_collect(struct reader *reader, struct references *references)
-{
-    for (uint32_t i = 0; i < reader->trace->header.shards; i++)
-        if (!collect_shard(reader, i, references))
-            return false;
-    return true;
-}
-
 static bool copy_whole(const struct recvshim_slot *slot, uint64_t position, uint64_t slots,
                        struct recvshim_record *record)
 {
@@ -232,6 +167,141 @@ static bool copy_whole(const struct recvshim_slot *slot, uint64_t position, uint
     return true;
 }
 
+/* A walk over what is new. `take` does with a slot whatever the walk is for, notes or a copy, and tells how the slot
+ * stands; of one that is whole also when it was recorded. */
+struct walk {
+    struct reader *reader;
+    uint32_t number; /* of the shard */
+    enum standing (*take)(struct walk *walk, uint64_t position, uint64_t *time);
+    bool out_of_memory;
+    struct references *references; /* of a collection */
+    reader_visit *visit;           /* of a scan */
+    void *context;
+};
+
+static enum standing note(struct walk *walk, uint64_t position, uint64_t *time)
+{
+    const struct trace *trace = walk->reader->trace;
+    enum standing standing = look(reader_slot(trace, walk->number, position), position, trace->header.slots, time);
+    if (standing == STANDING_WHOLE)
+        walk->out_of_memory = !add_reference(walk->references, *time, walk->number, position);
+    return standing;
+}
+
+static enum standing hand_over(struct walk *walk, uint64_t position, uint64_t *time)
+{
+    const struct trace *trace = walk->reader->trace;
+    const struct recvshim_slot *slot = reader_slot(trace, walk->number, position);
+    struct recvshim_record record;
+    if (!copy_whole(slot, position, trace->header.slots, &record)) {
+        uint64_t word = atomic_load_explicit(&slot->state, memory_order_acquire);
+        enum standing standing = standing_of(word, position, trace->header.slots);
+        return standing == STANDING_WHOLE ? STANDING_NEWER : standing; /* torn: its record is lost */
+    }
+    *time = record.time;
+    walk->reader->delivered++;
+    walk->visit(walk->context, &record);
+    return STANDING_WHOLE;
+}
+
+/* A record that was put aside, or might have been, is lost. */
+static void note_hole(struct reader_shard *shard, uint64_t after)
+{
+    if (after < shard->holes_since)
+        shard->holes_since = after;
+}
+
+/* Look again at the positions put aside. */
+static void walk_aside(struct walk *walk)
+{
+    struct reader_shard *shard = &walk->reader->shards[walk->number];
+    uint64_t slots = walk->reader->trace->header.slots, time;
+    size_t kept = 0;
+    for (size_t i = 0; i < shard->aside_count; i++) {
+        struct reader_aside aside = shard->aside[i];
+        enum standing standing = STANDING_BUSY; /* as if: once memory has run out, all are kept */
+        if (!walk->out_of_memory)
+            standing = walk->take(walk, aside.position, &time);
+        if (standing == STANDING_WHOLE && !walk->out_of_memory)
+            continue;
+        bool waits = standing == STANDING_BUSY ||
+                     /* An unclaimed one two laps back was given up: whoever came after it would have taken its slot. */
+                     (standing == STANDING_OLDER && shard->cursor - aside.position <= 2 * slots);
+        if (waits || standing == STANDING_WHOLE)
+            shard->aside[kept++] = aside;
+        else
+            note_hole(shard, aside.after);
+        shard->died += standing == STANDING_ABANDONED;
+    }
+    shard->aside_count = kept;
+}
+
+static bool walk_shard(struct walk *walk)
+{
+    struct reader *reader = walk->reader;
+    struct reader_shard *shard = &reader->shards[walk->number];
+    uint64_t slots = reader->trace->header.slots, time;
+    walk_aside(walk);
+    if (walk->out_of_memory)
+        return false;
+
+    uint64_t last = last_position(reader->trace, shard->cursor);
+    if (last - shard->next > slots) {
+        shard->next = last - slots;
+        shard->lapped = true;
+    }
+    for (; shard->next < last; shard->next++) {
+        switch (walk->take(walk, shard->next, &time)) {
+        case STANDING_WHOLE:
+            if (walk->out_of_memory)
+                return false;
+            if (shard->lapped && time > reader->complete_since)
+                reader->complete_since = time;
+            shard->lapped = false;
+            shard->newest = time;
+            break;
+        case STANDING_BUSY:
+        case STANDING_OLDER:
+            if (!add_aside(shard, shard->next))
+                return false;
+            break;
+        case STANDING_ABANDONED:
+            shard->died++;
+            note_hole(shard, shard->newest);
+            break;
+        case STANDING_NEWER: /* lost, which the account tells by what was not delivered */
+            shard->lapped = true;
+            break;
+        }
+    }
+    return true;
+}
+
+static bool walk_all(struct walk *walk)
+{
+    for (walk->number = 0; walk->number < walk->reader->trace->header.shards; walk->number++)
+        if (!walk_shard(walk))
+            return false;
+    return true;
+}
+
+void reader_mark(struct reader *reader)
+{
+    for (uint32_t i = 0; i < reader->trace->header.shards; i++)
+        reader->shards[i].cursor = read_cursor(reader, i);
+}
+
+bool reader_collect(struct reader *reader, struct references *references)
+{
+    reader_mark(reader);
+    return walk_all(&(struct walk){.reader = reader, .take = note, .references = references});
+}
+
+bool reader_scan(struct reader *reader, reader_visit *visit, void *context)
+{
+    return walk_all(&(struct walk){.reader = reader, .take = hand_over, .visit = visit, .context = context});
+}
+
 bool reader_fetch(struct reader *reader, struct reference reference, struct recvshim_record *record)
 {
     uint64_t position = reference.place & POSITION_MASK;
@@ -242,8 +312,38 @@ bool reader_fetch(struct reader *reader, struct reference reference, struct recv
         return true;
     }
     if (reference.time >= reader->complete_since)
-        reader->complete_since = reference.time + 1;
+        reader->complete_since = reference.time + (reference.time != UINT64_MAX); /* a time may say anything */
     return false;
+}
+
+/* Whether the records beyond the room of a shard were dropped. */
+static bool is_full(const struct reader *reader, const struct reader_shard *shard)
+{
+    return last_position(reader->trace, shard->cursor) != shard->cursor;
+}
+
+/* The times of the lost, see struct reader_account. */
+static void date_losses(const struct reader *reader, struct reader_account *account)
+{
+    account->complete_since = reader->complete_since;
+    account->gaps_since = UINT64_MAX;
+    if (account->overwritten + account->dropped + account->died == 0) {
+        account->complete_since = 0;
+        return;
+    }
+    for (uint32_t i = 0; i < reader->trace->header.shards; i++) {
+        const struct reader_shard *shard = &reader->shards[i];
+        uint64_t since = shard->holes_since;
+        if (is_full(reader, shard) && shard->newest < since)
+            since = shard->newest;
+        /* Who waits may be who was dropped. */
+        for (size_t j = 0; j < shard->aside_count && account->dropped + account->died > 0; j++)
+            since = shard->aside[j].after < since ? shard->aside[j].after : since;
+        if (since < account->gaps_since)
+            account->gaps_since = since;
+        if (shard->lapped)
+            account->complete_since = UINT64_MAX; /* and nothing after it tells since when */
+    }
 }
 
 struct reader_account reader_account(const struct reader *reader, bool written)
@@ -260,7 +360,7 @@ struct reader_account reader_account(const struct reader *reader, bool written)
         /* No more can have been dropped than were given out; a trace may say anything. */
         dropped += given_up < shard->cursor - shard->start ? given_up : shard->cursor - shard->start;
         for (size_t j = 0; j < shard->aside_count; j++) {
-            uint64_t time, position = shard->aside[j];
+            uint64_t time, position = shard->aside[j].position;
             if (look(reader_slot(trace, i, position), position, trace->header.slots, &time) == STANDING_BUSY)
                 busy++;
             else
@@ -287,6 +387,7 @@ struct reader_account reader_account(const struct reader *reader, bool written)
         taken = 0;
     *waiting += taken;
     account.overwritten = rest - taken;
+    date_losses(reader, &account);
     return account;
 }
 

@@ -39,6 +39,6 @@ size_t repair(const struct reader *reader)
         return 0;
     for (uint32_t i = 0; i < trace->header.shards; i++)
         for (size_t j = 0; j < reader->shards[i].aside_count; j++)
-            marked += repair_slot(reader_slot(trace, i, reader->shards[i].aside[j]));
+            marked += repair_slot(reader_slot(trace, i, reader->shards[i].aside[j].position));
     return marked;
 }

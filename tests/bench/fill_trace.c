@@ -1,5 +1,6 @@
-/* fill_trace FILE RECORDS: make a trace that holds that many whole records, spread over its shards as busy CPUs would,
- * to measure how fast they are printed. */
+/* fill_trace FILE RECORDS [CONNECTIONS]: make a trace that holds that many whole records, spread over its shards as
+ * busy CPUs would, to measure how fast they are printed and counted. With CONNECTIONS, each of them is accepted,
+ * receives when chance will have it, and is closed. */
 #include "trace/trace_file.h"
 
 #include <netinet/in.h>
@@ -39,6 +40,28 @@ static struct recvshim_record make_record(uint64_t number, uint64_t time)
     return record;
 }
 
+/* The records of so many connections, in an order that no cache foresees: neighbours in time have nothing in common. */
+static struct recvshim_record make_connected(uint64_t number, uint64_t time, uint64_t records, uint64_t connections)
+{
+    bool opens = number < connections, closes = number >= records - connections;
+    uint64_t chosen = (opens || closes ? number : number * UINT64_C(0x9e3779b97f4a7c15) >> 20) % connections;
+    struct recvshim_record record = make_record(chosen, time);
+    record.connection = 1 + chosen;
+    record.result = (int64_t)(1 + number % 1448);
+    record.event = RECVSHIM_EVENT_RECEIVE;
+    record.socket_type = SOCK_STREAM;
+    record.port = (uint16_t)(1024 + chosen % 60000);
+    memcpy(record.address, (uint8_t[]){10, (uint8_t)(chosen >> 16), (uint8_t)(chosen >> 8), (uint8_t)chosen}, 4);
+    if (opens || closes) {
+        record.event = opens ? RECVSHIM_EVENT_ACCEPT : RECVSHIM_EVENT_CLOSE;
+        record.call = RECVSHIM_CALL_NONE;
+        record.requested = 0;
+        record.result = opens ? record.fd : 0;
+        record.result_flags |= closes ? RECVSHIM_RESULT_CONNECTED : 0;
+    }
+    return record;
+}
+
 static void store(const struct trace *trace, uint32_t shard, const struct recvshim_record *record)
 {
     uint64_t position = atomic_fetch_add(&trace->cursors[shard].cursor, 1), slots = trace->header.slots;
@@ -54,11 +77,15 @@ static void store(const struct trace *trace, uint32_t shard, const struct recvsh
 
 int main(int argc, char **argv)
 {
-    if (argc != 3) {
-        fprintf(stderr, "Usage: fill_trace FILE RECORDS\n");
+    if (argc != 3 && argc != 4) {
+        fprintf(stderr, "Usage: fill_trace FILE RECORDS [CONNECTIONS]\n");
         return 2;
     }
-    uint64_t records = strtoull(argv[2], NULL, 10);
+    uint64_t records = strtoull(argv[2], NULL, 10), connections = argc == 4 ? strtoull(argv[3], NULL, 10) : 0;
+    if (connections > records / 2) {
+        fprintf(stderr, "fill_trace: %s: each connection has two records at least\n", argv[3]);
+        return 2;
+    }
     /* The room is rounded down to a power of two of slots in each shard: twice the records always fit. */
     uint64_t size = 2 * records * RECVSHIM_RECORD_SIZE;
     struct trace_options options = {.size = size > TRACE_SIZE_MIN ? size : TRACE_SIZE_MIN,
@@ -82,7 +109,8 @@ int main(int argc, char **argv)
     for (uint64_t number = 0; number < records; number++) {
         /* Bursts on one CPU, then the other: 10 us between two records, now and then a little out of order. */
         uint64_t time = trace.header.monotonic + number * 10000 - (number % 64 == 0 ? 15000 : 0);
-        struct recvshim_record record = make_record(number, time);
+        struct recvshim_record record =
+            connections != 0 ? make_connected(number, time, records, connections) : make_record(number, time);
         store(&trace, (uint32_t)(number / 8) % trace.header.shards, &record);
     }
     trace_close(&trace);
