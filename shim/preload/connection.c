@@ -83,12 +83,12 @@ void connection_forget(int fd)
         note(fd, 0);
 }
 
-void connection_for_each(unsigned int first, unsigned int last, uint64_t newest, void (*each)(int fd, uint64_t word))
+void connection_for_each(unsigned int first, unsigned int last, void (*each)(int fd, uint64_t word))
 {
     unsigned int end = (unsigned int)atomic_load_explicit(&highest, memory_order_relaxed);
     for (unsigned int fd = first; fd <= last && fd <= end; fd++) {
         uint64_t word = connection_word((int)fd);
-        if (word != 0 && connection_id(word) <= newest)
+        if (word != 0)
             each((int)fd, word);
     }
 }
@@ -96,10 +96,11 @@ void connection_for_each(unsigned int first, unsigned int last, uint64_t newest,
 void connection_duplicated(int fd, int copy)
 {
     _Atomic uint64_t *word = word_of(fd);
-    uint64_t value = 0;
-    if (word != NULL && connection_word(fd) != 0)
-        value = atomic_fetch_and_explicit(word, ~(uint64_t)CONNECTION_NO_TIMEOUT, memory_order_relaxed) &
-                ~(uint64_t)CONNECTION_NO_TIMEOUT;
+    uint64_t value = word != NULL ? atomic_load_explicit(word, memory_order_relaxed) : 0;
+    if (value != 0) {
+        connection_mark(fd, connection_id(value), CONNECTION_DUPLICATED, CONNECTION_NO_TIMEOUT);
+        value = connection_word(fd);
+    }
     if (value != 0 || connection_word(copy) != 0)
         note(copy, value);
 }
@@ -130,6 +131,15 @@ uint64_t connection_mark(int fd, uint64_t id, uint64_t set, uint64_t clear)
             return old;
     }
     return 0;
+}
+
+uint64_t connection_mark_all(int fd, uint64_t id, uint64_t set)
+{
+    uint64_t before = connection_mark(fd, id, set, 0);
+    if ((before & CONNECTION_DUPLICATED) != 0 && id != 0)
+        for (int other = atomic_load_explicit(&highest, memory_order_relaxed); other >= 0; other--)
+            connection_mark(other, id, set, 0);
+    return before;
 }
 
 void connection_learnt(int fd, uint64_t id, int domain, int type)

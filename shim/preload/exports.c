@@ -160,24 +160,22 @@ EXPORT int close(int fd)
 
 EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 {
-    uint64_t newest = lifecycle_newest();
+    /* Of CLOSE_RANGE_CLOEXEC nothing is closed; of a flag unknown here neither, or nobody knows what. */
+    if (first <= last && (flags & ~(int)CLOSE_RANGE_UNSHARE) == 0)
+        lifecycle_closing_range(first, last);
     next_close_range_function *next = next_close_range();
-    int result = next != NULL ? next(first, last, flags) : (int)syscall(SYS_close_range, first, last, flags);
-    if (result == 0 && ((unsigned int)flags & CLOSE_RANGE_CLOEXEC) == 0)
-        lifecycle_closed_range(first, last, newest);
-    return result;
+    return next != NULL ? next(first, last, flags) : (int)syscall(SYS_close_range, first, last, flags);
 }
 
 EXPORT void closefrom(int first)
 {
-    uint64_t newest = lifecycle_newest();
     unsigned int lowest = first > 0 ? (unsigned int)first : 0;
+    lifecycle_closing_range(lowest, ~0U);
     next_closefrom_function *next = next_closefrom();
     if (next != NULL)
         next(first);
     else
         syscall(SYS_close_range, lowest, ~0U, 0);
-    lifecycle_closed_range(lowest, ~0U, newest);
 }
 
 static int note_fcntl(int fd, int command, int result)

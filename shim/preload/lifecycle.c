@@ -313,7 +313,7 @@ void lifecycle_duplicated(int fd, int copy, uint64_t replaced)
     if (fd == copy || vfork_in_child())
         return;
     if (replaced != 0)
-        end(copy, replaced);
+        end(copy, replaced & ~(uint64_t)CONNECTION_RECEIVED); /* the number is another's: too late to ask */
     connection_duplicated(fd, copy);
     struct endpoints endpoints;
     uint64_t id = connection_id(connection_word(copy));
@@ -330,7 +330,7 @@ uint64_t lifecycle_shutting_down(int fd, int how)
         bits |= CONNECTION_SHUT_READ;
     if ((how == SHUT_WR || how == SHUT_RDWR) && (word & CONNECTION_ENDED) == 0)
         bits |= CONNECTION_PROGRAM_FIRST;
-    connection_mark(fd, connection_id(word), bits, 0);
+    connection_mark_all(fd, connection_id(word), bits);
     return word;
 }
 
@@ -343,34 +343,29 @@ void lifecycle_shutdown_failed(int fd, uint64_t before)
 
 /* ---- closed ---- */
 
+static void close_one(int fd, uint64_t word)
+{
+    end(fd, word);
+    connection_forget(fd);
+}
+
 void lifecycle_closing(int fd)
 {
     uint64_t word = connection_word(fd);
     if (word == 0 || vfork_in_child())
         return;
-    if ((word & CONNECTION_APPEARED) != 0) {
-        int *const error = thread_get()->error, before = *error;
-        end(fd, word);
-        *error = before;
-    }
-    connection_forget(fd);
+    int *const error = thread_get()->error, before = *error;
+    close_one(fd, word);
+    *error = before;
 }
 
-uint64_t lifecycle_newest(void)
+void lifecycle_closing_range(unsigned int first, unsigned int last)
 {
-    return recorder_newest_connection();
-}
-
-static void close_one(int fd, uint64_t word)
-{
-    end(fd, word & ~(uint64_t)CONNECTION_RECEIVED); /* it is closed: nothing is left to ask */
-    connection_forget(fd);
-}
-
-void lifecycle_closed_range(unsigned int first, unsigned int last, uint64_t newest)
-{
-    if (!vfork_in_child())
-        connection_for_each(first, last, newest, close_one);
+    if (vfork_in_child())
+        return;
+    int *const error = thread_get()->error, before = *error;
+    connection_for_each(first, last, close_one);
+    *error = before;
 }
 
 /* Also where they are put in place of a number that was closed in a way that is not interposed. */

@@ -156,14 +156,14 @@ __attribute__((cold, noinline)) static void describe_end(int fd, struct recvshim
         record->tcp = tcp;
     }
     if (cause_of(record) == CAUSE_LOCAL_SHUTDOWN)
-        connection_mark(fd, record->connection, CONNECTION_PROGRAM_FIRST, 0);
+        connection_mark_all(fd, record->connection, CONNECTION_PROGRAM_FIRST);
 }
 
 /* Once for each connection: a program may read the end again and again, or the 0 after a reset. A descriptor that is
  * another connection's by now says nothing of that. */
 static bool is_news(int fd, uint64_t connection)
 {
-    return (connection_mark(fd, connection, CONNECTION_ENDED, 0) & CONNECTION_ENDED) == 0;
+    return (connection_mark_all(fd, connection, CONNECTION_ENDED) & CONNECTION_ENDED) == 0;
 }
 
 /* May change errno. Out of line: what it needs on the stack is no matter of the calls that are not recorded. */

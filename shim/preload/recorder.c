@@ -111,12 +111,6 @@ uint64_t recorder_new_connection(void)
     return atomic_fetch_add_explicit(&trace.counters->connections, 1, memory_order_relaxed) + 1;
 }
 
-uint64_t recorder_newest_connection(void)
-{
-    const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
-    return control == &nothing_recorded ? 0 : atomic_load_explicit(&trace.counters->connections, memory_order_relaxed);
-}
-
 /* FNV-1a. */
 static uint32_t hash(const char *bytes, size_t length)
 {

@@ -39,9 +39,6 @@ void recorder_store(struct recvshim_record *record);
  * record. */
 uint64_t recorder_new_connection(void);
 
-/* The newest id given out; 0 while there is no trace. */
-uint64_t recorder_newest_connection(void);
-
 /* The process is about to end with this status: once for each process, and only if it has recorded something. */
 void recorder_exit(int status);
 
