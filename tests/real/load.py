@@ -39,14 +39,14 @@ def read_response(stream):
     return size + len(line) + len(stream.read(length))
 
 
-def request(choice, last, bodies):
+def request(choice, last, bodies, path="/"):
     """Of any size from a line to some packets."""
     head = "X-Padding: " + "p" * choice.randrange(1, 3000)
     close = "\r\nConnection: close" if last else ""
     if bodies and not last and choice.random() < 0.4:
         body = "b" * choice.randrange(1, 40000)
         return f"POST /post HTTP/1.1\r\nHost: h\r\n{head}\r\nContent-Length: {len(body)}\r\n\r\n{body}".encode()
-    return f"GET / HTTP/1.1\r\nHost: h\r\n{head}{close}\r\n\r\n".encode()
+    return f"GET {path} HTTP/1.1\r\nHost: h\r\n{head}{close}\r\n\r\n".encode()
 
 
 def hang_up(client, end):
@@ -55,7 +55,7 @@ def hang_up(client, end):
     client.close()
 
 
-def http_connection(number, server, bodies):
+def http_connection(number, server, bodies, path="/"):
     """Some requests over one connection. All is answered before it ends, so that the server has read all."""
     choice = random.Random(number)
     end = ENDS[number % len(ENDS)]
@@ -66,7 +66,7 @@ def http_connection(number, server, bodies):
     address, port = client.getsockname()
     with client.makefile("rb") as stream:
         for i in range(requests):
-            data = request(choice, end == "server" and i == requests - 1, bodies)
+            data = request(choice, end == "server" and i == requests - 1, bodies, path)
             client.sendall(data)
             sent += len(data)
             received += read_response(stream)
@@ -74,6 +74,28 @@ def http_connection(number, server, bodies):
             raise RuntimeError("more than the response")
     hang_up(client, end)
     return Sent(address, port, sent, received, requests, end)
+
+
+def short_connection(number, server):
+    """One request, to a server that closes after each. Those that end first send the beginning of one only."""
+    choice = random.Random(number)
+    end = ENDS[number % len(ENDS)]
+    data = request(choice, False, True)
+    client = bound(number)
+    client.connect(server)
+    address, port = client.getsockname()
+    if end == "server":
+        client.sendall(data)
+        with client.makefile("rb") as stream:
+            received = read_response(stream)
+            if stream.read():
+                raise RuntimeError("more than the response")
+        hang_up(client, end)
+        return Sent(address, port, len(data), received, 1, end)
+    part = data[:choice.randrange(1, len(data.split(b"\r\n\r\n")[0]))]
+    client.sendall(part)
+    hang_up(client, end)
+    return Sent(address, port, len(part), 0, 0, end)
 
 
 def run(connections, connection):
