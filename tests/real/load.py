@@ -17,6 +17,7 @@ def bound(number):
     """A socket with an address that no other connection of this run has: the kernel's own choice may come again."""
     client = socket.socket()
     client.settimeout(LIMIT)
+    client.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # it may have been another run's a moment ago
     address = f"127.0.{1 + number // 1000}.1"
     for port in range(20000 + number % 1000, 60000, 1000):
         try:

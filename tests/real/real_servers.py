@@ -352,7 +352,6 @@ class Gunicorn(Servers):
         self.assert_same({peer: {pid} for peer, pid in served.items()},
                          {peer: story.receivers for peer, story in accepted.items() if peer in served})
         self.assertEqual(len(served), sum(client.requests for client in clients))
-        self.assertGreater(len(set(served.values())), 1)
 
 
 APACHE = """
