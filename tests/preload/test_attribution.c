@@ -175,7 +175,7 @@ static void check_cleared(const char *way, long long receives, long long closes)
 
 Test(attribution, all_descriptors_closed)
 {
-    const char *const ways[] = {"closefrom", "close_range", "close_ranges", "close", "dup2"};
+    const char *const ways[] = {"closefrom", "close_range", "close_ranges", "close", "dup2", "unseen"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
         check_cleared(ways[i], 24, 6);
 }
