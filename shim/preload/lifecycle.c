@@ -21,28 +21,25 @@ static uint64_t new_id(int fd)
     return fd < CONNECTION_DESCRIPTORS ? recorder_new_connection() : 0;
 }
 
-/* An event of a connection, with what is known of its ends. */
-static struct recvshim_record begin(enum recvshim_event event, int fd, uint64_t word, const struct endpoints *endpoints)
+/* An event of a connection. */
+static struct recvshim_record begin(enum recvshim_event event, int fd, uint64_t word)
 {
-    return (struct recvshim_record){
-        .time = clock_now(),
-        .connection = connection_id(word),
-        .fd = fd,
-        .event = (uint8_t)event,
-        .call = RECVSHIM_CALL_NONE,
-        .peer = endpoints->peer,
-        .local_port = endpoints->local_port,
-        .result_flags = endpoints->known & RECVSHIM_RESULT_PEER,
-        .socket_type = (uint8_t)connection_type(word),
-    };
+    struct recvshim_record record = recorder_blank;
+    record.time = clock_now();
+    record.connection = connection_id(word);
+    record.fd = fd;
+    record.event = (uint8_t)event;
+    record.socket_type = (uint8_t)connection_type(word);
+    return record;
 }
 
-static void add_local(struct recvshim_record *record, const struct endpoints *endpoints)
+static void add_endpoints(struct recvshim_record *record, const struct endpoints *endpoints)
 {
-    if ((endpoints->known & RECVSHIM_RESULT_LOCAL) == 0)
-        return;
-    memcpy(record->local_address, endpoints->local_address, sizeof record->local_address);
-    record->result_flags |= RECVSHIM_RESULT_LOCAL;
+    record->peer = endpoints->peer;
+    record->local_port = endpoints->local_port;
+    record->result_flags |= endpoints->known & (RECVSHIM_RESULT_PEER | RECVSHIM_RESULT_LOCAL);
+    if ((endpoints->known & RECVSHIM_RESULT_LOCAL) != 0)
+        memcpy(record->local_address, endpoints->local_address, sizeof record->local_address);
 }
 
 static struct endpoints known_endpoints(int fd, uint64_t word)
@@ -106,20 +103,17 @@ static void learn_listener(int listener, struct endpoints *endpoints)
         connection_learnt(listener, id, domain, type);
     }
     query_endpoints(listener, false, endpoints);
-    endpoints_set(listener, id, endpoints);
-}
-
-static bool is_any(const struct endpoints *endpoints)
-{
     static const uint8_t any[16];
-    return endpoints->peer.family != AF_UNIX && memcmp(endpoints->local_address, any, sizeof any) == 0;
+    if (endpoints->peer.family != AF_UNIX && memcmp(endpoints->local_address, any, sizeof any) == 0)
+        endpoints->known = 0;
+    endpoints_set(listener, id, endpoints);
 }
 
 static void report_accept(int fd, const struct endpoints *endpoints)
 {
-    struct recvshim_record record = begin(RECVSHIM_EVENT_ACCEPT, fd, connection_word(fd), endpoints);
+    struct recvshim_record record = begin(RECVSHIM_EVENT_ACCEPT, fd, connection_word(fd));
     record.result = fd;
-    add_local(&record, endpoints);
+    add_endpoints(&record, endpoints);
     recorder_store(&record);
 }
 
@@ -127,9 +121,6 @@ static void note_accept(const struct acceptance *acceptance, int listener, int f
 {
     struct endpoints endpoints = {0};
     learn_listener(listener, &endpoints);
-    if (is_any(&endpoints))
-        endpoints.known = 0;
-
     bool tracing = recorder_tracing();
     uint64_t id = new_id(fd);
     connection_accepted(listener, fd, id, CONNECTION_CONNECTED | (tracing ? CONNECTION_APPEARED : 0U));
@@ -171,10 +162,10 @@ static void report_connect(int fd, uint64_t word, const struct endpoints *endpoi
     connection_mark(fd, connection_id(word), CONNECTION_APPEARED, 0);
     if (!recorder_wants(RECVSHIM_EVENT_CONNECT))
         return;
-    struct recvshim_record record = begin(RECVSHIM_EVENT_CONNECT, fd, word, endpoints);
+    struct recvshim_record record = begin(RECVSHIM_EVENT_CONNECT, fd, word);
     record.result = result;
     record.error = (uint16_t)error;
-    add_local(&record, endpoints);
+    add_endpoints(&record, endpoints);
     if (entry != 0) {
         record.duration = record.time - entry;
         record.result_flags |= RECVSHIM_RESULT_DURATION;
@@ -182,20 +173,20 @@ static void report_connect(int fd, uint64_t word, const struct endpoints *endpoi
     recorder_store(&record);
 }
 
+/* What a record of an end tells of the connection. */
+static uint16_t flags_of(uint64_t word)
+{
+    return (uint16_t)((word & CONNECTION_CONNECTED ? RECVSHIM_RESULT_CONNECTED : 0) |
+                      (word & CONNECTION_SHUT_READ ? RECVSHIM_RESULT_SHUT_READ : 0) |
+                      (word & CONNECTION_PROGRAM_FIRST ? RECVSHIM_RESULT_PROGRAM_FIRST : 0) |
+                      (word & CONNECTION_ENDED ? RECVSHIM_RESULT_PEER_ENDED : 0));
+}
+
 static void report_close(int fd, uint64_t word)
 {
-    struct endpoints endpoints = known_endpoints(fd, word);
-    struct recvshim_record record = begin(RECVSHIM_EVENT_CLOSE, fd, word, &endpoints);
-    static const struct {
-        uint64_t bit;
-        uint16_t flag;
-    } told[] = {{CONNECTION_CONNECTED, RECVSHIM_RESULT_CONNECTED},
-                {CONNECTION_SHUT_READ, RECVSHIM_RESULT_SHUT_READ},
-                {CONNECTION_PROGRAM_FIRST, RECVSHIM_RESULT_PROGRAM_FIRST},
-                {CONNECTION_ENDED, RECVSHIM_RESULT_PEER_ENDED}};
-    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
-        if ((word & told[i].bit) != 0)
-            record.result_flags |= told[i].flag;
+    struct recvshim_record record = begin(RECVSHIM_EVENT_CLOSE, fd, word);
+    record.result_flags = flags_of(word);
+    endpoints_describe(fd, &record);
     /* The peer may be gone, and the program never have looked. Not worth asking where nothing was received. */
     if ((word & CONNECTION_RECEIVED) != 0 && (word & CONNECTION_ENDED) == 0 && connection_type(word) == SOCK_STREAM &&
         is_inet(word) && query_allowed() && query_tcp(fd, &record.tcp))

@@ -123,16 +123,10 @@ __attribute__((cold, noinline)) static void meet(const struct call *call, const 
 /* Whose data it is: as the call says, else as the connection has it. */
 static void describe_ends(const struct call *call, const struct outcome *outcome, struct recvshim_record *record)
 {
-    struct endpoints endpoints;
-    bool noted = endpoints_get(call->fd, record->connection, &endpoints);
-    if (noted)
-        record->local_port = endpoints.local_port;
-    if (address_take(call->address, address_size(call, outcome), &record->peer)) {
+    endpoints_describe(call->fd, record);
+    socklen_t size = address_size(call, outcome);
+    if (size != 0 && address_take(call->address, size, &record->peer))
         record->result_flags |= RECVSHIM_RESULT_PEER;
-    } else if (noted && (endpoints.known & RECVSHIM_RESULT_PEER) != 0) {
-        record->peer = endpoints.peer;
-        record->result_flags |= RECVSHIM_RESULT_PEER;
-    }
 }
 
 /* What is known of an end besides errno: TCP's own word, and what the program has done to its side. */
@@ -176,29 +170,19 @@ __attribute__((noinline)) static void record(const struct call *call, const stru
     uint64_t connection = identify(call->fd, outcome->word);
     if (event == RECVSHIM_EVENT_DISCONNECT && !is_news(call->fd, connection))
         return;
-    struct recvshim_record record = {
-        .time = clock_now(),
-        .connection = connection,
-        .result = outcome->result,
-        .requested = call->length,
-        .fd = call->fd,
-        .flags = (uint32_t)call->flags,
-        .error = (uint16_t)(outcome->result < 0 ? outcome->error : 0),
-        .event = (uint8_t)event,
-        .call = (uint8_t)call->which,
-        .retries = outcome->retries,
-        .result_flags = outcome->normalised ? RECVSHIM_RESULT_NORMALISED : 0,
-        .socket_type = (uint8_t)type,
-        /* These too by name: where one is left out GCC clears the whole record first, and with `rep stos`. */
-        .duration = 0,
-        .pid = 0,
-        .tid = 0,
-        .peer = {0},
-        .local_port = 0,
-        .injected = 0,
-        .reserved = 0,
-        .local_address = {0},
-    };
+    struct recvshim_record record = recorder_blank;
+    record.time = clock_now();
+    record.connection = connection;
+    record.result = outcome->result;
+    record.requested = call->length;
+    record.fd = call->fd;
+    record.flags = (uint32_t)call->flags;
+    record.error = (uint16_t)(outcome->result < 0 ? outcome->error : 0);
+    record.event = (uint8_t)event;
+    record.call = (uint8_t)call->which;
+    record.retries = outcome->retries;
+    record.result_flags = outcome->normalised ? RECVSHIM_RESULT_NORMALISED : 0;
+    record.socket_type = (uint8_t)type;
     if (receive_settings.duration && outcome->entry != 0) {
         record.duration = record.time - outcome->entry;
         record.result_flags |= RECVSHIM_RESULT_DURATION;

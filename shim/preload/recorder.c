@@ -26,6 +26,8 @@ static alignas(64) struct {
     uint64_t laps; /* that may be written: 1 where a full shard is to stop */
 } ring;
 
+const struct recvshim_record recorder_blank = {.fd = -1, .call = RECVSHIM_CALL_NONE};
+
 static char comm[16];
 
 /* Relaxed: a count. */
