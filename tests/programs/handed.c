@@ -54,8 +54,8 @@ static void use(struct msghdr *message, const struct parcel *parcel, int expecte
         close(fds[i]);
 }
 
-/* Connections of its own, closed again: what is known of these numbers must not speak for what comes. Some are closed by
- * the kernel's call itself, which no library sees. */
+/* Connections of its own, closed again: what is known of these numbers must not speak for what comes. Some are closed
+ * by the kernel's call itself, which no library sees. */
 static int use_numbers(void)
 {
     int first = 0;
