@@ -123,6 +123,20 @@ static const struct connection *accepted_as(uint64_t id)
     return NULL;
 }
 
+/* Whoever reads a trace from its beginning meets each process by its start. */
+static void expect_starts_first(const struct ring *ring)
+{
+    cr_expect_eq(count_events(ring, RECVSHIM_EVENT_START), ring->process_count);
+    for (long long i = 0; i < ring->count; i++) {
+        const struct recvshim_record *start = &ring->records[i];
+        for (long long n = 0; n < i && start->event == RECVSHIM_EVENT_START; n++)
+            if (ring->records[n].pid == start->pid)
+                cr_expect_eq(ring->records[n].time, start->time, "event %d of %u is %llu ns before its start",
+                             ring->records[n].event, start->pid,
+                             (unsigned long long)(start->time - ring->records[n].time));
+    }
+}
+
 static void check_prefork(const char *kind)
 {
     struct finished job = RUN(.argv = {"prefork", kind, "connections=60"});
@@ -141,6 +155,7 @@ static void check_prefork(const char *kind)
         cr_expect_eq(accepted->closes, 1, "closed by whoever accepted it");
     }
     cr_expect_eq(served, 60);
+    expect_starts_first(&ring);
     expect_one_to_one();
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_ACCEPT), 60);
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_CONNECT), 60);
@@ -175,7 +190,7 @@ static void check_cleared(const char *way, long long receives, long long closes)
 
 Test(attribution, all_descriptors_closed)
 {
-    const char *const ways[] = {"closefrom", "close_range", "close_ranges", "close", "dup2"};
+    const char *const ways[] = {"closefrom", "close_range", "close_ranges", "close", "dup2", "unseen"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
         check_cleared(ways[i], 24, 6);
 }

@@ -214,3 +214,18 @@ Test(cause, a_timeout_tells_of_its_retransmissions)
     cr_expect_geq(ended->tcp.retransmits, 1);
     cr_expect_gt(ended->tcp.rtt, 0);
 }
+
+/* A reader's descriptor is closed, and its number another connection's, before it has woken: TCP can be asked about
+ * that one only, which is open. */
+Test(cause, of_a_connection_whose_number_is_in_use_again)
+{
+    struct finished job = RUN(.argv = {"hangup", "eof"}, .after = "lower_reuse.so", .env = {"LOWER_REUSE=tcp"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_str_eq(job.out, "3/0 0/0 0/0 ");
+    struct ring ring = read_trace(trace_path());
+    const struct recvshim_record *ended = first_record(&ring, RECVSHIM_EVENT_DISCONNECT);
+    cr_assert_not_null(ended);
+    expect_state(ended, NO_TCP, "reused");
+    cr_expect_eq(cause_of(ended), CAUSE_EOF, "%s", cause_names[cause_of(ended)]);
+    cr_expect_neq(first_of(ended), FIRST_PROGRAM);
+}

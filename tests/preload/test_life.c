@@ -170,7 +170,7 @@ Test(life, ends_by_exit_and_underscore_exit)
         cr_expect_eq(ring.records[0].event, RECVSHIM_EVENT_START);
         cr_expect_eq(ring.records[1].event, RECVSHIM_EVENT_EXIT);
         cr_expect_eq(ring.records[1].result, ways[i].status);
-        cr_expect_eq(ring.records[1].pid, job.pid);
+        cr_expect_eq(ring.records[1].pid, (uint32_t)job.pid);
         cr_expect_eq(ring.records[1].connection, 0);
         cr_expect_eq(ring.records[1].fd, -1);
         cr_expect_eq(ring.records[1].call, RECVSHIM_CALL_NONE);
@@ -186,7 +186,7 @@ Test(life, children)
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_EXIT), 2);
     cr_expect_eq(find(&ring, RECVSHIM_EVENT_EXIT, 0)->pid, said(&job, "received"));
     cr_expect_eq(find(&ring, RECVSHIM_EVENT_EXIT, 0)->result, 5);
-    cr_expect_eq(find(&ring, RECVSHIM_EVENT_EXIT, 1)->pid, job.pid);
+    cr_expect_eq(find(&ring, RECVSHIM_EVENT_EXIT, 1)->pid, (uint32_t)job.pid);
 }
 
 Test(life, killed)
