@@ -1,6 +1,7 @@
 #include "connection.h"
 
 #include "hot.h"
+#include "recvshim/trace.h"
 
 #include <stddef.h>
 #include <sys/socket.h>
@@ -36,6 +37,20 @@ bool connection_is_stream(uint64_t word)
 {
     int type = connection_type(word);
     return type == SOCK_STREAM || type == SOCK_SEQPACKET;
+}
+
+bool connection_is_inet(uint64_t word)
+{
+    int domain = connection_domain(word);
+    return domain == AF_INET || domain == AF_INET6;
+}
+
+uint16_t connection_flags(uint64_t word)
+{
+    return (uint16_t)((word & CONNECTION_CONNECTED ? RECVSHIM_RESULT_CONNECTED : 0) |
+                      (word & CONNECTION_SHUT_READ ? RECVSHIM_RESULT_SHUT_READ : 0) |
+                      (word & CONNECTION_PROGRAM_FIRST ? RECVSHIM_RESULT_PROGRAM_FIRST : 0) |
+                      (word & CONNECTION_ENDED ? RECVSHIM_RESULT_PEER_ENDED : 0));
 }
 
 static _Atomic uint64_t *word_of(int fd)

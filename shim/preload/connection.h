@@ -56,6 +56,12 @@ static inline int connection_type(uint64_t word)
 /* AF_UNIX, AF_INET or AF_INET6; 0 for another, and where it was not noted. */
 int connection_domain(uint64_t word);
 
+/* Whether its domain is AF_INET or AF_INET6. */
+bool connection_is_inet(uint64_t word);
+
+/* What a record of its end tells of it: RECVSHIM_RESULT_CONNECTED and those below. */
+uint16_t connection_flags(uint64_t word);
+
 /* Whether it is a stream, or SOCK_SEQPACKET: a socket that has one peer, whose end is an end. */
 bool connection_is_stream(uint64_t word);
 

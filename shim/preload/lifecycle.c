@@ -50,12 +50,6 @@ static struct endpoints known_endpoints(int fd, uint64_t word)
     return endpoints;
 }
 
-static bool is_inet(uint64_t word)
-{
-    int domain = connection_domain(word);
-    return domain == AF_INET || domain == AF_INET6;
-}
-
 /* ---- made ---- */
 
 void lifecycle_made(int fd, int domain, int type)
@@ -173,23 +167,14 @@ static void report_connect(int fd, uint64_t word, const struct endpoints *endpoi
     recorder_store(&record);
 }
 
-/* What a record of an end tells of the connection. */
-static uint16_t flags_of(uint64_t word)
-{
-    return (uint16_t)((word & CONNECTION_CONNECTED ? RECVSHIM_RESULT_CONNECTED : 0) |
-                      (word & CONNECTION_SHUT_READ ? RECVSHIM_RESULT_SHUT_READ : 0) |
-                      (word & CONNECTION_PROGRAM_FIRST ? RECVSHIM_RESULT_PROGRAM_FIRST : 0) |
-                      (word & CONNECTION_ENDED ? RECVSHIM_RESULT_PEER_ENDED : 0));
-}
-
 static void report_close(int fd, uint64_t word)
 {
     struct recvshim_record record = begin(RECVSHIM_EVENT_CLOSE, fd, word);
-    record.result_flags = flags_of(word);
+    record.result_flags = connection_flags(word);
     endpoints_describe(fd, &record);
     /* The peer may be gone, and the program never have looked. Not worth asking where nothing was received. */
     if ((word & CONNECTION_RECEIVED) != 0 && (word & CONNECTION_ENDED) == 0 && connection_type(word) == SOCK_STREAM &&
-        is_inet(word) && query_allowed() && query_tcp(fd, &record.tcp))
+        connection_is_inet(word) && query_allowed() && query_tcp(fd, &record.tcp))
         record.result_flags |= RECVSHIM_RESULT_TCP;
     recorder_store(&record);
 }
@@ -275,7 +260,7 @@ void lifecycle_connected(int fd, const struct sockaddr *address, socklen_t lengt
 static bool still_connecting(int fd, uint64_t word)
 {
     struct recvshim_tcp tcp;
-    return is_inet(word) && query_allowed() && query_tcp(fd, &tcp) && tcp.state == TCP_SYN_SENT;
+    return connection_is_inet(word) && query_allowed() && query_tcp(fd, &tcp) && tcp.state == TCP_SYN_SENT;
 }
 
 void lifecycle_error_read(int fd, int error)

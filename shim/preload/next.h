@@ -37,6 +37,7 @@
     X(recvmsg, ssize_t, (int, struct msghdr *, int))                                                                   \
     X(recvmmsg, int, (int, struct mmsghdr *, unsigned int, int, struct timespec *))                                    \
     X(prctl, int, (int, ...))                                                                                          \
+    X(syscall, long, (long, long, long, long, long, long, long))                                                       \
     X(vfork, pid_t, (void))                                                                                            \
     X(_exit, void, (int))
 

@@ -134,16 +134,10 @@ static void describe_ends(const struct call *call, const struct outcome *outcome
 __attribute__((cold, noinline)) static void describe_end(int fd, struct recvshim_record *record)
 {
     uint64_t word = connection_word(fd);
-    bool inet = record->family == AF_INET || record->family == AF_INET6;
-    if (connection_id(word) == record->connection) {
-        if ((word & CONNECTION_CONNECTED) != 0)
-            record->result_flags |= RECVSHIM_RESULT_CONNECTED;
-        if ((word & CONNECTION_SHUT_READ) != 0)
-            record->result_flags |= RECVSHIM_RESULT_SHUT_READ;
-        if ((word & CONNECTION_PROGRAM_FIRST) != 0)
-            record->result_flags |= RECVSHIM_RESULT_PROGRAM_FIRST;
-        inet = inet || connection_domain(word) == AF_INET || connection_domain(word) == AF_INET6;
-    }
+    if (connection_id(word) != record->connection)
+        return; /* the number is another connection's by now, which is not the one to ask about */
+    record->result_flags |= connection_flags(word);
+    bool inet = record->family == AF_INET || record->family == AF_INET6 || connection_is_inet(word);
     struct recvshim_tcp tcp;
     if (inet && record->socket_type == SOCK_STREAM && query_allowed() && query_tcp(fd, &tcp)) {
         record->result_flags = (uint16_t)((record->result_flags & ~RECVSHIM_RESULT_LOCAL) | RECVSHIM_RESULT_TCP);

@@ -39,23 +39,25 @@ static void count(_Atomic uint64_t *counter)
 }
 
 /* In the process table, not in the ring, where it would be overwritten. */
-static void say_hello(uint32_t pid, uint32_t parent)
+static void say_hello(uint32_t pid, uint32_t parent, uint64_t time)
 {
     uint64_t index = atomic_fetch_add_explicit(&trace.counters->processes, 1, memory_order_relaxed);
     if (index >= trace.header.processes)
         return;
     struct recvshim_process *entry = &trace.processes[index];
     entry->parent = parent;
-    entry->start = clock_now();
+    entry->start = time;
     memcpy(entry->comm, comm, sizeof entry->comm);
     /* Release: whoever sees the pid sees the rest. */
     atomic_store_explicit(&entry->pid, pid, memory_order_release);
 }
 
-static void store_of_process(enum recvshim_event event, int64_t result)
+static void store_of_process(enum recvshim_event event, int64_t result, uint64_t time)
 {
-    struct recvshim_record record = {
-        .time = clock_now(), .result = result, .fd = -1, .event = (uint8_t)event, .call = RECVSHIM_CALL_NONE};
+    struct recvshim_record record = recorder_blank;
+    record.time = time;
+    record.result = result;
+    record.event = (uint8_t)event;
     if (recorder_tracing() && recorder_wants(event))
         recorder_store(&record);
 }
@@ -63,11 +65,11 @@ static void store_of_process(enum recvshim_event event, int64_t result)
 void recorder_exit(int status)
 {
     if (process_exits())
-        store_of_process(RECVSHIM_EVENT_EXIT, status);
+        store_of_process(RECVSHIM_EVENT_EXIT, status, clock_now());
 }
 
-/* A process or a thread that stores its first record. */
-__attribute__((cold, noinline)) static void meet(struct process_self *self)
+/* A process or a thread that stores its first record, of this time: a process begins before it. */
+__attribute__((cold, noinline)) static void meet(struct process_self *self, uint64_t time)
 {
     uint32_t parent;
     if (!process_renew(self, &parent))
@@ -75,8 +77,8 @@ __attribute__((cold, noinline)) static void meet(struct process_self *self)
     /* A child that unshare(CLONE_NEWPID) put into a namespace of its own. */
     if (parent == 0)
         count(&trace.counters->foreign);
-    say_hello(self->pid, parent);
-    store_of_process(RECVSHIM_EVENT_START, 0);
+    say_hello(self->pid, parent, time - 1);
+    store_of_process(RECVSHIM_EVENT_START, 0, time - 1);
 }
 
 struct trace_error recorder_start(const char *path, const struct trace_options *options)
@@ -100,11 +102,12 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
     struct process_self self;
     uint32_t parent;
     bool first = process_renew(&self, &parent);
+    uint64_t time = clock_now();
     if (first)
-        say_hello(self.pid, parent);
+        say_hello(self.pid, parent, time);
     atomic_store_explicit(&recorder_control, trace.control, memory_order_release);
     if (first)
-        store_of_process(RECVSHIM_EVENT_START, 0);
+        store_of_process(RECVSHIM_EVENT_START, 0, time);
     return error;
 }
 
@@ -167,7 +170,7 @@ void recorder_store(struct recvshim_record *record)
 {
     struct process_self self;
     if (!process_known(&self))
-        meet(&self);
+        meet(&self, record->time);
     record->pid = self.pid;
     record->tid = self.tid;
 

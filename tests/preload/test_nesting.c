@@ -123,6 +123,8 @@ Test(nesting, seccomp_filter_ends_the_look_ups)
     for (long long i = 0; i < ring.count; i++)
         cr_expect_eq(ring.records[i].result_flags & RECVSHIM_RESULT_TCP, 0);
 
+    job = RUN(.argv = {"filtered", "tcp=1", "seccomp=1"});
+    cr_expect(exited_with(&job, 0));
     job = RUN(.argv = {"filtered", "tcp=1"}, .env = {"RECVSHIM_LOOKUP=on"});
     cr_expect(killed_by(&job, SIGSYS));
     job = RUN(.argv = {"filtered", "tcp=1"}, .env = {"RECVSHIM_LOOKUP=off"});
