@@ -226,12 +226,11 @@ static void note_connect(int fd, const struct sockaddr *address, socklen_t lengt
         dissolve(fd, word);
         return;
     }
-    if ((word & CONNECTION_CONNECTING) != 0 && result != 0) {
-        if (error == EISCONN) /* asked again, to learn what became of the first */
-            result = 0;
-        else if (error == EALREADY)
-            return;
-    }
+    bool asked_again = (word & CONNECTION_CONNECTING) != 0; /* to learn what became of the first */
+    if (asked_again && result != 0 && error == EALREADY)
+        return;
+    if (asked_again && result != 0 && error == EISCONN)
+        result = 0;
     if (result == 0)
         connection_mark(fd, connection_id(word), CONNECTION_CONNECTED, CONNECTION_CONNECTING);
     else if (is_under_way(error))
@@ -239,11 +238,14 @@ static void note_connect(int fd, const struct sockaddr *address, socklen_t lengt
     else
         connection_mark(fd, connection_id(word), 0, CONNECTION_CONNECTING);
 
-    struct endpoints endpoints = {.peer = peer, .known = has_peer ? RECVSHIM_RESULT_PEER : 0};
-    /* An address for our end was chosen by now. */
-    if ((result == 0 || is_under_way(error)) && peer.family != AF_UNIX && query_allowed())
-        query_endpoints(fd, false, &endpoints);
-    endpoints_set(fd, connection_id(word), &endpoints);
+    struct endpoints endpoints;
+    if (!asked_again || !endpoints_get(fd, connection_id(word), &endpoints)) {
+        endpoints = (struct endpoints){.peer = peer, .known = has_peer ? RECVSHIM_RESULT_PEER : 0};
+        /* An address for our end was chosen by now. */
+        if ((result == 0 || is_under_way(error)) && peer.family != AF_UNIX && query_allowed())
+            query_endpoints(fd, false, &endpoints);
+        endpoints_set(fd, connection_id(word), &endpoints);
+    }
     report_connect(fd, word, &endpoints, result, result == 0 ? 0 : error, entry);
 }
 

@@ -109,11 +109,18 @@ Test(life, under_way_and_then_known)
 
 Test(life, under_way_and_asked_again)
 {
-    live("asked-again");
+    struct finished job = live("asked-again");
+    cr_expect_eq(said(&job, "bad"), ECONNREFUSED);
     struct ring ring = read_trace(trace_path());
-    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_CONNECT), 2);
-    cr_expect_eq(find(&ring, RECVSHIM_EVENT_CONNECT, 1)->result, 0);
-    cr_expect_eq(find(&ring, RECVSHIM_EVENT_CONNECT, 1)->error, 0);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_CONNECT), 4);
+    static const int errors[] = {EINPROGRESS, 0, EINPROGRESS, ECONNREFUSED};
+    for (int i = 0; i < 4; i++) {
+        const struct recvshim_record *record = find(&ring, RECVSHIM_EVENT_CONNECT, i);
+        cr_expect_eq(record->error, errors[i]);
+        cr_expect_eq(record->result, errors[i] == 0 ? 0 : -1);
+        cr_expect_eq(record->local_port, find(&ring, RECVSHIM_EVENT_CONNECT, i / 2 * 2)->local_port);
+        cr_expect_neq(record->local_port, 0);
+    }
 }
 
 Test(life, one_socket_two_connections)

@@ -112,12 +112,17 @@ static void under_way(void)
 static void asked_again(void)
 {
     int listener;
-    struct sockaddr_in address = listening(&listener);
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-    must(try_connect(fd, &address) < 0 && errno == EINPROGRESS, "EINPROGRESS");
-    wait_for(fd, POLLOUT);
-    int result = try_connect(fd, &address);
-    say("second", result < 0 ? errno : 0);
+    struct sockaddr_in addresses[2] = {listening(&listener)};
+    struct sockaddr_storage nobody;
+    socklen_t length;
+    close(bound(AF_INET, SOCK_STREAM, &nobody, &length));
+    addresses[1] = *(struct sockaddr_in *)&nobody;
+    for (int i = 0; i < 2; i++) {
+        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        must(try_connect(fd, &addresses[i]) < 0 && errno == EINPROGRESS, "EINPROGRESS");
+        wait_for(fd, POLLOUT);
+        say(i == 0 ? "good" : "bad", try_connect(fd, &addresses[i]) < 0 ? errno : 0);
+    }
 }
 
 /* AF_UNSPEC ends one connection; the next on the same socket is another. */
