@@ -112,7 +112,7 @@ static int by_pid(const void *left_item, const void *right_item)
 
 /* A pid may have been several programs', one after the other: they are one here, under the last one's name, as no two
  * samples may have the same labels. */
-static void add_processes(const struct report *report, struct output *output, const struct process_sums **sorted)
+static void add_processes(const struct report *report, struct output *output, const void **sorted)
 {
     static const struct {
         const char *name, *help;
@@ -130,13 +130,14 @@ static void add_processes(const struct report *report, struct output *output, co
         add_head(output, metrics[i].name, i == 0 ? "gauge" : "counter", metrics[i].help);
         uint64_t sum = 0;
         for (size_t j = 0; j < count; j++) {
-            uint32_t pid = (uint32_t)sorted[j]->key.words[0];
+            const struct process_sums *process = sorted[j], *next = j + 1 < count ? sorted[j + 1] : NULL;
+            uint32_t pid = (uint32_t)process->key.words[0];
             uint64_t value;
-            memcpy(&value, (const char *)&sorted[j]->sums + metrics[i].offset, sizeof value);
+            memcpy(&value, (const char *)&process->sums + metrics[i].offset, sizeof value);
             sum += value;
-            if (j + 1 < count && sorted[j + 1]->key.words[0] == pid)
+            if (next != NULL && next->key.words[0] == pid)
                 continue;
-            const char *comm = report_comm(report, pid, sorted[j]->key.words[1]);
+            const char *comm = report_comm(report, pid, process->key.words[1]);
             begin_sample(output, metrics[i].name);
             LITERAL(output, "{pid=\"");
             output_unsigned(output, pid);
@@ -218,7 +219,7 @@ void report_prometheus(const struct report *report, struct output *output)
         add_sample(output, "disconnects_total", "cause", cause_names[i], report->disconnects[i]);
 
     size_t count = report->process_table.count;
-    const struct process_sums **sorted = reallocarray(NULL, count + 1, sizeof *sorted);
+    const void **sorted = reallocarray(NULL, count + 1, sizeof *sorted);
     if (sorted != NULL) {
         for (size_t i = 0; i < count; i++)
             sorted[i] = table_at(&report->process_table, i);

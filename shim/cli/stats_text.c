@@ -186,8 +186,13 @@ static void add_connection(struct rows *rows, const struct text *text, const str
     cell(rows, first != NULL ? first : "");
     if (!with_tcp)
         return;
-    cell_format(rows, tcp ? "%" PRIu32 ".%03" PRIu32 : "", connection->tcp.rtt / 1000, connection->tcp.rtt % 1000);
-    cell_format(rows, tcp ? "%" PRIu16 : "", connection->tcp.retransmits);
+    if (!tcp) {
+        cell(rows, "");
+        cell(rows, "");
+        return;
+    }
+    cell_format(rows, "%" PRIu32 ".%03" PRIu32, connection->tcp.rtt / 1000, connection->tcp.rtt % 1000);
+    cell_number(rows, connection->tcp.retransmits);
 }
 
 static void print_more(const struct text *text, size_t all, size_t shown, const char *what)

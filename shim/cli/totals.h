@@ -11,8 +11,8 @@
 
 #define TOTALS_PEERS_MAX     65536 /* of sockets with several */
 #define TOTALS_PROCESSES_MAX 65536
-#define TOTALS_AHEAD         16   /* records that are waited for a connection's slot, and as many for itself */
-#define TOTALS_ERRORS        4096 /* errnos; the kernel's end at 4095 */
+#define TOTALS_AHEAD         UINT64_C(16) /* records that are waited for a connection's slot, and as many for itself */
+#define TOTALS_ERRORS        4096         /* errnos; the kernel's end at 4095 */
 
 /* A receive is one that took something from the socket: neither MSG_PEEK nor MSG_ERRQUEUE. */
 struct sums {

@@ -1,6 +1,7 @@
-/* libFuzzer: a trace of any bytes is read, repaired and printed in every format; nothing may crash, hang or be printed
- * that is not UTF-8. The first bytes choose the header's numbers, so that most inputs get past its check. */
+/* libFuzzer: a trace of any bytes is read, repaired, printed in every format, and counted; nothing may crash, hang or
+ * be printed that is not UTF-8. The first bytes choose the header's numbers, so that most inputs get past its check. */
 #include "cli/feed.h"
+#include "cli/report.h"
 #include "cli/utf8.h"
 
 #include <fcntl.h>
@@ -51,6 +52,57 @@ static void check_utf8(int fd)
     }
 }
 
+static void check_account(const struct reader_account *account)
+{
+    if (account->cursor !=
+        account->delivered + account->overwritten + account->dropped + account->died + account->pending)
+        abort();
+}
+
+static void visit(void *context, const struct recvshim_record *record)
+{
+    totals_add(context, record);
+}
+
+/* `recvshim stats`, with an order and a limit that the input chooses. */
+static void count(const struct trace *trace, const uint8_t *bytes)
+{
+    static void (*const print[])(const struct report *report, struct output *output) = {report_text, report_json,
+                                                                                        report_prometheus};
+    static struct totals totals;
+    static struct report report;
+    static struct output output;
+    struct process_list processes = {0};
+    struct reader reader;
+    reader_init(&reader, trace, READER_OLDEST);
+    totals_init(&totals, trace, &processes);
+    reader_mark(&reader);
+    if (!process_list_update(&processes, trace) || !reader_scan(&reader, visit, &totals))
+        abort();
+    totals_flush(&totals);
+    for (size_t i = 0; i < sizeof print / sizeof print[0]; i++) {
+        int fd = memfd_create("output", MFD_CLOEXEC);
+        output_init(&output, fd);
+        report = (struct report){.totals = &totals,
+                                 .account = reader_account(&reader, (bytes[7] & 1) != 0),
+                                 .order = {bytes[6] >> 1 & 7, (bytes[6] & 16) != 0},
+                                 .written = (bytes[7] & 1) != 0,
+                                 .limit = bytes[7] >> 1,
+                                 .width = bytes[5]};
+        check_account(&report.account);
+        if (!report_make(&report))
+            abort();
+        print[i](&report, &output);
+        output_flush(&output);
+        check_utf8(fd);
+        report_free(&report);
+        close(fd);
+    }
+    totals_free(&totals);
+    process_list_free(&processes);
+    reader_free(&reader);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
     static const struct format *const formats[] = {&format_text, &format_json, &format_csv, &format_chrome};
@@ -66,13 +118,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         feed_cycle(&feed, false);
         feed_end(&feed);
         struct reader_account account = reader_account(&feed.reader, (bytes[7] & 1) != 0);
-        if (account.cursor !=
-            account.delivered + account.overwritten + account.dropped + account.died + account.pending)
-            abort();
+        check_account(&account);
         check_utf8(fd);
         feed_free(&feed);
         close(fd);
     }
+    count(&trace, bytes);
     trace_close(&trace);
     return 0;
 }

@@ -1,21 +1,12 @@
 /* `recvshim stats` as a user meets it. */
-#include "fixture.h"
+#include "sample.h"
 #include "shell.h"
 
 #include <criterion/criterion.h>
-#include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
-#include <netinet/tcp.h>
-#include <pty.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
-#include <sys/mman.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static void begin(void)
@@ -25,93 +16,6 @@ static void begin(void)
 }
 
 TestSuite(stats, .init = begin, .fini = shell_end, .timeout = 30);
-
-#define SECOND 1000000000U
-
-/* A trace at `path`, mapped to be written: whoever looks finds it in use until it is closed. */
-static struct trace recording(enum recvshim_mode mode, uint64_t slots)
-{
-    struct recvshim_header header = fixture_header();
-    header.mode = mode;
-    header.slots = slots;
-    int memory = fixture_file(&header, 0);
-    struct recvshim_layout layout = recvshim_layout(header.shards, header.slots, header.processes, header.names);
-    void *bytes = calloc(1, (size_t)layout.size);
-    cr_assert_eq(pread(memory, bytes, (size_t)layout.size, 0), (ssize_t)layout.size);
-    write_file(bytes, (size_t)layout.size, 0600);
-    free(bytes);
-    close(memory);
-    struct trace trace;
-    cr_assert_null(trace_open(path, TRACE_RECORD, &trace).what);
-    return trace;
-}
-
-static struct recvshim_record event(uint8_t kind, uint64_t connection, uint64_t milliseconds)
-{
-    struct recvshim_record record = fixture_record(SECOND + milliseconds * 1000000U, 0);
-    record.event = kind;
-    record.call = kind < RECVSHIM_EVENT_CONNECT ? RECVSHIM_CALL_RECV : RECVSHIM_CALL_NONE;
-    record.connection = connection;
-    record.socket_type = SOCK_STREAM;
-    record.family = AF_INET;
-    record.port = 80;
-    record.result_flags = RECVSHIM_RESULT_PEER | RECVSHIM_RESULT_CONNECTED;
-    memcpy(record.address, (uint8_t[]){10, 0, 0, (uint8_t)connection}, 4);
-    return record;
-}
-
-static void store(const struct trace *trace, struct recvshim_record record)
-{
-    fixture_store(trace, 0, &record);
-}
-
-static void store_receive(const struct trace *trace, uint64_t connection, uint64_t milliseconds, int64_t size)
-{
-    struct recvshim_record record = event(RECVSHIM_EVENT_RECEIVE, connection, milliseconds);
-    record.result = size;
-    store(trace, record);
-}
-
-/* Two connections, one of them to a peer that closed it; a socket of datagrams; a connect that was refused. */
-static struct trace make_some(void)
-{
-    struct trace trace = recording(RECVSHIM_MODE_OVERWRITE, 64);
-    struct recvshim_record record = event(RECVSHIM_EVENT_ACCEPT, 1, 0);
-    fixture_process(&trace, 42, 0, "curl");
-    fixture_process(&trace, 43, 0, "a\033[31m\"b\\\n\xff");
-    record.result_flags |= RECVSHIM_RESULT_LOCAL;
-    record.local_port = 5555;
-    memcpy(record.local_address, (uint8_t[]){127, 0, 0, 1}, 4);
-    store(&trace, record);
-    store_receive(&trace, 1, 1, 100);
-    record = event(RECVSHIM_EVENT_RECEIVE, 1, 2);
-    record.result = 3;
-    record.retries = 2;
-    record.duration = 1500;
-    record.result_flags |= RECVSHIM_RESULT_DURATION;
-    store(&trace, record);
-    record = event(RECVSHIM_EVENT_DISCONNECT, 1, 1500);
-    record.result_flags |= RECVSHIM_RESULT_TCP;
-    record.tcp = (struct recvshim_tcp){.rtt = 1234, .retransmits = 5, .state = TCP_CLOSE_WAIT};
-    store(&trace, record);
-    store_receive(&trace, 2, 10, 7);
-    for (uint8_t host = 1; host <= 2; host++) {
-        record = event(RECVSHIM_EVENT_RECEIVE, 3, 20);
-        record.socket_type = SOCK_DGRAM;
-        record.pid = record.tid = 43;
-        record.family = AF_INET6;
-        record.scope = 2;
-        record.local_port = 53;
-        memcpy(record.address, (uint8_t[]){0xfe, 0x80, [15] = host}, 16);
-        record.result = 50;
-        store(&trace, record);
-    }
-    record = event(RECVSHIM_EVENT_CONNECT, 4, 30);
-    record.result = -1;
-    record.error = ECONNREFUSED;
-    store(&trace, record);
-    return trace;
-}
 
 static void expect_printed(const char *part)
 {
@@ -162,7 +66,7 @@ Test(stats, refuses_what_is_no_trace)
 
 Test(stats, prints_tables)
 {
-    struct trace trace = make_some();
+    struct trace trace = sample_trace();
     trace_close(&trace);
     cr_assert_eq(STATUS("stats", "--sort", "connection", path), 0);
     cr_assert_str_eq(said, "");
@@ -187,7 +91,7 @@ Test(stats, prints_tables)
 
 Test(stats, sorts_and_cuts)
 {
-    struct trace trace = make_some();
+    struct trace trace = sample_trace();
     cr_assert_eq(STATUS("stats", "--top", "1", path), 0);
     expect_printed("... and 3 more connections; --top all shows all of them\n");
     expect_printed("10.0.0.1:80");
@@ -209,7 +113,7 @@ Test(stats, sorts_and_cuts)
 
 Test(stats, filters)
 {
-    struct trace trace = make_some();
+    struct trace trace = sample_trace();
     trace_close(&trace);
     cr_assert_eq(STATUS("stats", "--connection", "2", path), 0);
     expect_printed("7 bytes in 1 receives");
@@ -223,7 +127,7 @@ Test(stats, filters)
 
 Test(stats, prints_json)
 {
-    struct trace trace = make_some();
+    struct trace trace = sample_trace();
     cr_assert_eq(STATUS("stats", "--format", "json", path), 0);
     trace_close(&trace);
     cr_assert_eq(strchr(printed, '\n'), printed + strlen(printed) - 1, "one line");
@@ -270,12 +174,12 @@ static void check_with_promtool(void)
 
 Test(stats, prints_what_prometheus_reads)
 {
-    struct trace trace = make_some();
-    fixture_process(&trace, 43, 2 * (uint64_t)SECOND, "next"); /* the same pid: one sample, not two */
-    struct recvshim_record record = event(RECVSHIM_EVENT_RECEIVE, 5, 1500);
+    struct trace trace = sample_trace();
+    fixture_process(&trace, 43, 2 * (uint64_t)SAMPLE_SECOND, "next"); /* the same pid: one sample, not two */
+    struct recvshim_record record = sample_event(RECVSHIM_EVENT_RECEIVE, 5, 1500);
     record.pid = 43;
     record.result = 1;
-    store(&trace, record);
+    sample_store(&trace, record);
     trace_close(&trace);
     cr_assert_eq(STATUS("stats", "--format", "prometheus", path), 0);
     expect_printed("# TYPE recvshim_events_total counter\n");
@@ -295,11 +199,11 @@ Test(stats, prints_what_prometheus_reads)
 
 Test(stats, says_whose_totals_may_be_too_small)
 {
-    struct trace trace = recording(RECVSHIM_MODE_OVERWRITE, 8);
+    struct trace trace = sample_recording(RECVSHIM_MODE_OVERWRITE, 8);
     for (uint64_t i = 0; i < 10; i++)
-        store_receive(&trace, 1, i, 1);
-    store(&trace, event(RECVSHIM_EVENT_ACCEPT, 2, 20));
-    store_receive(&trace, 2, 21, 2);
+        sample_receive(&trace, 1, i, 1);
+    sample_store(&trace, sample_event(RECVSHIM_EVENT_ACCEPT, 2, 20));
+    sample_receive(&trace, 2, 21, 2);
     trace_close(&trace);
     cr_assert_eq(STATUS("stats", "--format", "json", path), 0);
     char *second = strstr(printed, "{\"connection\":2,"), *first = strstr(printed, "{\"connection\":1,");
@@ -316,12 +220,12 @@ Test(stats, says_whose_totals_may_be_too_small)
 
 Test(stats, trusts_what_ended_before_a_shard_was_full)
 {
-    struct trace trace = recording(RECVSHIM_MODE_STOP, 8);
+    struct trace trace = sample_recording(RECVSHIM_MODE_STOP, 8);
     fixture_process(&trace, 42, 0, "server");
-    store_receive(&trace, 1, 1, 1);
-    store(&trace, event(RECVSHIM_EVENT_CLOSE, 1, 2));
+    sample_receive(&trace, 1, 1, 1);
+    sample_store(&trace, sample_event(RECVSHIM_EVENT_CLOSE, 1, 2));
     for (uint64_t i = 0; i < 20; i++)
-        store_receive(&trace, 2, 10 + i, 1);
+        sample_receive(&trace, 2, 10 + i, 1);
     trace_close(&trace);
     cr_assert_eq(STATUS("stats", "--sort=connection", "--format=json", path), 0);
     cr_assert_eq(strncmp(strstr(printed, "\"complete\":"), "\"complete\":true", 15), 0, "%s", printed);
@@ -332,147 +236,4 @@ Test(stats, trusts_what_ended_before_a_shard_was_full)
     trace_close(&trace);
     cr_assert_eq(STATUS("stats", "--sort=connection", "--format=json", path), 0);
     expect_printed("\"incomplete\":2,"); /* its child may have received on it after that */
-}
-
-/* Read until that comes, for as long as the test may take. */
-static void read_until(int fd, char *text, size_t size, const char *part)
-{
-    size_t length = strlen(text);
-    while (strstr(text, part) == NULL) {
-        ssize_t got = read(fd, text + length, size - 1 - length);
-        cr_assert_gt(got, 0, "%s", text);
-        length += (size_t)got;
-        text[length] = '\0';
-    }
-}
-
-Test(stats, repeats_until_nobody_writes)
-{
-    struct trace trace = make_some();
-    int ends[2], err = memfd_create("err", MFD_CLOEXEC);
-    char text[1 << 14] = "";
-    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-    pid_t pid =
-        start((char *[]){"recvshim", "stats", "--format=json", "--top=1", "--interval=0.01", path, NULL}, ends[1], err);
-    close(ends[1]);
-    read_until(ends[0], text, sizeof text, "\"bytes\":210,");
-    store_receive(&trace, 2, 40, 90);
-    text[0] = '\0';
-    read_until(ends[0], text, sizeof text, "\"bytes\":300,");
-    trace_close(&trace);
-    text[0] = '\0';
-    read_until(ends[0], text, sizeof text, "\"written\":false,");
-    cr_assert_eq(wait_status(pid), 0);
-    close(ends[0]);
-    slurp(err, said, sizeof said);
-    cr_assert_str_eq(said, "");
-}
-
-Test(stats, ends_with_a_signal_and_with_its_reader)
-{
-    struct trace trace = make_some();
-    int ends[2], err = memfd_create("err", MFD_CLOEXEC);
-    char text[1 << 14] = "";
-    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-    char *arguments[] = {"recvshim", "stats", "--interval=1000", path, NULL};
-    pid_t pid = start(arguments, ends[1], err);
-    read_until(ends[0], text, sizeof text, "losses: none");
-    store_receive(&trace, 2, 40, 90);
-    kill(pid, SIGTERM);
-    cr_assert_eq(wait_status(pid), 0);
-    read_until(ends[0], text, sizeof text, "----\n");
-    read_until(ends[0], text, sizeof text, "300 bytes");
-    pid = start(arguments, ends[1], err);
-    close(ends[1]);
-    text[0] = '\0';
-    read_until(ends[0], text, sizeof text, "losses: none");
-    close(ends[0]);
-    cr_assert_eq(wait_status(pid), 0, "nobody reads any more");
-    trace_close(&trace);
-    slurp(err, said, sizeof said);
-    cr_assert_str_eq(said, "");
-}
-
-Test(stats, redraws_a_terminal_in_place)
-{
-    struct trace trace = make_some();
-    int terminal, slave;
-    struct winsize window = {.ws_row = 4, .ws_col = 100};
-    char text[1 << 14] = "";
-    cr_assert_eq(openpty(&terminal, &slave, NULL, NULL, &window), 0);
-    pid_t pid = start((char *[]){"recvshim", "stats", "--interval=0.01", path, NULL}, slave, slave);
-    close(slave);
-    read_until(terminal, text, sizeof text, "\033[H\033[J");
-    read_until(terminal, text, sizeof text, "COMM");
-    strcpy(text, "");
-    read_until(terminal, text, sizeof text, "\033[H\033[J");
-    cr_assert_null(strstr(text, "losses"), "no more than its three rows");
-    trace_close(&trace);
-    char rest[256];
-    while (read(terminal, rest, sizeof rest) > 0)
-        ;
-    cr_assert_eq(wait_status(pid), 0);
-    close(terminal);
-}
-
-Test(stats, replaces_a_file_whole)
-{
-    struct trace trace = make_some();
-    char file[96], text[1 << 14] = "", link[96];
-    snprintf(file, sizeof file, "%s/x.prom", directory);
-    snprintf(link, sizeof link, "%s/link", directory);
-    int err = memfd_create("err", MFD_CLOEXEC);
-    umask(022);
-    pid_t pid = start((char *[]){"recvshim", "stats", "--format=prometheus", "--interval=0.01", "-o", file, path, NULL},
-                      STDOUT_FILENO, err);
-    ino_t first = 0;
-    for (int replaced = 0; replaced < 3;) { /* as often as it takes */
-        struct stat status;
-        int fd = open(file, O_RDONLY | O_CLOEXEC);
-        if (fd < 0)
-            continue;
-        fstat(fd, &status);
-        if (status.st_ino != first)
-            replaced++;
-        first = status.st_ino;
-        cr_assert_eq(status.st_mode & 0777, 0644, "%o", status.st_mode);
-        slurp(fd, text, sizeof text);
-        cr_assert_not_null(strstr(text, "reason=\"died\"} 0\n"), "never half of it");
-    }
-    trace_close(&trace);
-    cr_assert_eq(wait_status(pid), 0);
-    slurp(err, said, sizeof said);
-    cr_assert_str_eq(said, "");
-
-    cr_assert_eq(symlink(file, link), 0);
-    cr_assert_eq(STATUS("stats", "--format=prometheus", "-o", link, path), 0);
-    struct stat status;
-    cr_assert(lstat(link, &status) == 0 && S_ISLNK(status.st_mode), "a link stays a link");
-    cr_assert_eq(STATUS("stats", "--format=prometheus", "-o", "/dev/full", path), 1);
-    expect_said("No space left");
-    cr_assert_eq(STATUS("stats", "--format=prometheus", "-o", "/nowhere/x", path), 1);
-    expect_said("/nowhere/x: cannot be replaced: No such file");
-    unlink(link);
-    unlink(file);
-    cr_assert_eq(rmdir(directory), -1);
-    cr_assert_eq(unlink(path), 0);
-    cr_assert_eq(rmdir(directory), 0, "nothing is left behind");
-    cr_assert_eq(mkdir(directory, 0700), 0);
-}
-
-Test(stats, survives_truncation_while_it_repeats)
-{
-    struct trace trace = make_some();
-    int ends[2], err = memfd_create("err", MFD_CLOEXEC);
-    char text[1 << 14] = "";
-    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
-    pid_t pid = start((char *[]){"recvshim", "stats", "--interval=1000", path, NULL}, ends[1], err);
-    read_until(ends[0], text, sizeof text, "losses");
-    cr_assert_eq(truncate(path, 0), 0);
-    cr_assert_eq(wait_status(pid), 1);
-    slurp(err, said, sizeof said);
-    expect_said("was truncated while it was read");
-    close(ends[0]);
-    close(ends[1]);
-    (void)trace;
 }
