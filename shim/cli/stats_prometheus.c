@@ -65,20 +65,19 @@ static void add_label_value(struct output *output, const char *text)
 static void add_sample(struct output *output, const char *name, const char *label, const char *text, uint64_t value)
 {
     begin_sample(output, name);
-    if (label != NULL) {
-        output_byte(output, '{');
-        output_text(output, label);
-        output_byte(output, '=');
-        add_label_value(output, text);
-        output_byte(output, '}');
-    }
+    output_byte(output, '{');
+    output_text(output, label);
+    output_byte(output, '=');
+    add_label_value(output, text);
+    output_byte(output, '}');
     add_value(output, value);
 }
 
 static void add_single(struct output *output, const char *name, const char *type, const char *help, uint64_t value)
 {
     add_head(output, name, type, help);
-    add_sample(output, name, NULL, NULL, value);
+    begin_sample(output, name);
+    add_value(output, value);
 }
 
 static void add_events(const struct totals *totals, struct output *output)
