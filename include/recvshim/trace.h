@@ -157,7 +157,7 @@ enum {
     RECVSHIM_RESULT_CONNECTED = 32,      /* it was connected, by accept, connect, socketpair or by having received */
     RECVSHIM_RESULT_SHUT_READ = 64,      /* the program had called shutdown(SHUT_RD) or SHUT_RDWR */
     RECVSHIM_RESULT_PROGRAM_FIRST = 128, /* the program had shut down writing before it saw the peer's end */
-    RECVSHIM_RESULT_PEER_ENDED = 256,    /* close: the program had seen the peer's end */
+    RECVSHIM_RESULT_PEER_ENDED = 256,    /* the program has seen the peer's end; if not now, before */
 };
 
 /* One end of a connection. */
@@ -186,6 +186,7 @@ struct recvshim_tcp {
  *             from SO_ERROR is another connect
  *   accept    the descriptor                         0                              peer, local
  *   close     0                                      0                              tcp, the flags of the connection
+ *             (of each descriptor that it has)
  *   start     0                                      0                              only the process
  *   exit      the status given to exit or _exit      0                              only the process
  *

@@ -5,18 +5,27 @@
 #include "trace/cause.h"
 #include "trace/lookup.h"
 
+#include <stdbool.h>
+
 struct event {
     struct recvshim_record record;
-    uint64_t realtime; /* nanoseconds since 1970, UTC */
-    const char *comm;  /* of the process; NULL if it is not known */
-    const char *event; /* names */
-    const char *call;
-    const char *cause;  /* NULL for all but a disconnect */
-    const char *error;  /* NULL where there is none */
-    uint64_t size;      /* bytes the program got into its buffer */
-    const char *family; /* "inet", "inet6", "unix"; NULL without a peer */
-    size_t address_length;
-    char address[160]; /* as text; a unix path may hold any bytes */
+    uint64_t realtime;     /* nanoseconds since 1970, UTC */
+    const char *comm;      /* of the process; NULL if it is not known */
+    uint32_t parent;       /* of the process; 0 if it is not known */
+    const char *event;     /* names */
+    const char *call;      /* NULL of RECVSHIM_CALL_NONE */
+    const char *cause;     /* NULL for all but a disconnect */
+    const char *first;     /* who ended the connection first: "peer", "program"; NULL where that means nothing */
+    const char *error;     /* NULL where there is none */
+    const char *socket;    /* "stream"; NULL if it is not known */
+    const char *tcp_state; /* "CLOSE_WAIT"; NULL where TCP was not asked: record.tcp then means nothing */
+    bool is_receive;       /* requested, size, flags and retries mean something */
+    bool is_process;       /* start or exit: fd means nothing */
+    uint64_t size;         /* bytes the program got into its buffer */
+    const char *family;    /* "inet", "inet6", "unix"; NULL without a peer */
+    bool has_local;        /* local_address is known */
+    size_t address_length, local_length;
+    char address[160], local_address[160]; /* as text; a unix path may hold any bytes */
 };
 
 #define EVENT_ADDRESSES_LOG2 10

@@ -46,8 +46,9 @@ static void print_one(struct feed *feed, struct reference reference)
     struct event event;
     if (!reader_fetch(&feed->reader, reference, &event.record))
         return; /* overrun; the account tells */
-    if (event.record.call != RECVSHIM_CALL_NONE)
-        feed->receives++;
+    feed->others += event.record.call == RECVSHIM_CALL_NONE;
+    if (feed->filter.connections.count > 0)
+        feed->connections |= filter_connection(&feed->filter, &event.record);
     if (!filter_accepts_record(&feed->filter, &event.record, recvshim_realtime(header, event.record.time)))
         return;
     event_complete(&feed->maker, &event);
@@ -164,4 +165,36 @@ void feed_report_losses(const struct feed *feed, const char *name, bool written)
     message("%s: %" PRIu64 " of %" PRIu64 " events lost: %" PRIu64 " overwritten, %" PRIu64 " dropped, %" PRIu64
             " left unfinished by killed writers%s",
             name, lost, account->cursor, account->overwritten, account->dropped, account->died, since);
+}
+
+struct given {
+    const struct feed *feed;
+    uint64_t ids; /* of connections, from 1 on */
+};
+
+static void read_connections(void *context)
+{
+    struct given *given = context;
+    given->ids = atomic_load_explicit(&given->feed->trace->counters->connections, memory_order_relaxed);
+}
+
+bool feed_report_missing(const struct feed *feed, const char *name)
+{
+    const struct filter_numbers *wanted = &feed->filter.connections;
+    struct given given = {.feed = feed};
+    bool missing = false;
+    if (!guard_run(feed->trace, read_connections, &given))
+        return false;
+    for (size_t i = 0; i < wanted->count; i++) {
+        if ((feed->connections >> i & 1) != 0)
+            continue;
+        missing = true;
+        if (given.ids == 0)
+            message("%s: has no event of connection %" PRIu64 "; no connection was numbered in it", name,
+                    wanted->items[i]);
+        else
+            message("%s: has no event of connection %" PRIu64 "; its connections are 1 to %" PRIu64, name,
+                    wanted->items[i], given.ids);
+    }
+    return missing;
 }

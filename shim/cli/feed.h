@@ -17,8 +17,9 @@ struct feed {
     struct printer printer;
     struct output output;
     struct filter filter;
-    uint64_t receives; /* read so far, printed or not: all but what is of a connection or a process */
-    uint64_t repaired; /* when dead slots were last looked for, ns on CLOCK_MONOTONIC */
+    uint64_t repaired;    /* when dead slots were last looked for, ns on CLOCK_MONOTONIC */
+    uint64_t others;      /* events read that are no receives */
+    uint64_t connections; /* those of the filter that occurred: a set as filter_connection() gives it */
     bool out_of_memory;
     bool cut_short; /* the trace was truncated: nothing more can be read */
     void (*progress)(void *context, uint64_t done, uint64_t total); /* NULL, or called now and then */
@@ -44,5 +45,8 @@ bool feed_cycle(struct feed *feed, bool live);
 
 /* Say what was lost, if anything was: the trace is called `name`. `written` as for reader_account(). */
 void feed_report_losses(const struct feed *feed, const char *name, bool written);
+
+/* Say which connections were asked for and have no event. Returns whether there were any. */
+bool feed_report_missing(const struct feed *feed, const char *name);
 
 #endif

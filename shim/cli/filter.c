@@ -111,12 +111,29 @@ const char *filter_parse(struct filter *filter, const char *name, const char *va
 
 bool filter_accepts_record(const struct filter *filter, const struct recvshim_record *record, uint64_t realtime)
 {
-    /* An event or call of a number unknown here is shown unless a list was asked for. */
+    /* An event or call of a number unknown here is shown unless a list was asked for; so is an event that is no call.
+     */
     bool event = record->event < 32 ? filter->events >> record->event & 1 : filter->events == UINT32_MAX;
     bool call = record->call < 32 ? filter->calls >> record->call & 1 : filter->calls == UINT32_MAX;
     return event && call && realtime >= filter->since && realtime <= filter->until &&
            contains(&filter->pids, record->pid) && contains(&filter->fds, (uint64_t)record->fd) &&
            contains(&filter->connections, record->connection);
+}
+
+uint64_t filter_connection(const struct filter *filter, const struct recvshim_record *record)
+{
+    uint64_t set = 0;
+    for (size_t i = 0; i < filter->connections.count; i++)
+        if (filter->connections.items[i] == record->connection)
+            set |= UINT64_C(1) << i;
+    return set;
+}
+
+bool filter_is_one_connection(const struct filter *filter)
+{
+    return filter->connections.count == 1 && filter->connections.items[0] != 0 && filter->events == UINT32_MAX &&
+           filter->calls == UINT32_MAX && filter->pids.count == 0 && filter->fds.count == 0 && !filter->has_peer &&
+           filter->since == 0 && filter->until == UINT64_MAX;
 }
 
 bool filter_accepts_peer(const struct filter *filter, const struct event *event)

@@ -8,7 +8,7 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FILTER_NUMBERS_MAX 64
+#define FILTER_NUMBERS_MAX 64 /* a set of them fits a word */
 
 /* Numbers to choose from; none given: any. */
 struct filter_numbers {
@@ -35,6 +35,12 @@ const char *filter_parse(struct filter *filter, const char *name, const char *va
 
 /* What the record alone tells, before anything is looked up for it. */
 bool filter_accepts_record(const struct filter *filter, const struct recvshim_record *record, uint64_t realtime);
+
+/* A set with bit N for the Nth of the connections that were asked for, if the record is of that one. */
+uint64_t filter_connection(const struct filter *filter, const struct recvshim_record *record);
+
+/* Whether all events of one connection are asked for, and nothing else. */
+bool filter_is_one_connection(const struct filter *filter);
 
 /* The rest. */
 bool filter_accepts_peer(const struct filter *filter, const struct event *event);

@@ -1,5 +1,6 @@
 #include "format.h"
 
+#include "story.h"
 #include "trace/clock.h"
 
 const struct format *format_find(const char *name)
@@ -26,6 +27,8 @@ void printer_init(struct printer *printer, struct output *output, const struct f
 void printer_event(struct printer *printer, const struct event *event)
 {
     output_reserve(printer->output);
+    if (printer->story != NULL)
+        story_add(printer->story, event);
     printer->format->event(printer, event);
     printer->events++;
 }

@@ -7,12 +7,15 @@
 
 #include <time.h>
 
+struct story;
+
 /* What a format may need to know, and keeps from one event to the next. */
 struct printer {
     struct output *output;
     const struct format *format;
     const struct process_list *processes; /* may grow between two events */
     uint64_t monotonic;                   /* the trace's clock at its start */
+    struct story *story;                  /* NULL, or of the one connection that is printed */
     bool colour;
     bool date;       /* the day is part of the time */
     uint64_t events; /* printed so far */

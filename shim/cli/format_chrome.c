@@ -27,55 +27,95 @@ static void separate(struct printer *printer, bool first)
         LITERAL(printer->output, ",\n");
 }
 
+/* A key with its quotes, its colon and the comma before it. */
+#define KEY(output, name) LITERAL(output, ",\"" name "\":")
+
+static void add_known(struct output *output, const char *key, const char *text)
+{
+    if (text == NULL)
+        return;
+    output_text(output, key);
+    json_string(output, text, strlen(text));
+}
+
+static void add_addresses(struct output *output, const struct event *event)
+{
+    if (event->family != NULL) {
+        KEY(output, "peer");
+        json_string(output, event->address, event->address_length);
+        if (strcmp(event->family, "unix") != 0) {
+            KEY(output, "port");
+            output_unsigned(output, event->record.port);
+        }
+    }
+    if (event->has_local) {
+        KEY(output, "local_address");
+        json_string(output, event->local_address, event->local_length);
+    }
+    if (event->record.local_port != 0) {
+        KEY(output, "local_port");
+        output_unsigned(output, event->record.local_port);
+    }
+}
+
+static void add_arguments(struct output *output, const struct event *event)
+{
+    const struct recvshim_record *record = &event->record;
+    LITERAL(output, ",\"args\":{\"result\":");
+    output_signed(output, record->result);
+    if (!event->is_process) {
+        KEY(output, "fd");
+        output_signed(output, record->fd);
+        KEY(output, "connection");
+        output_unsigned(output, record->connection);
+    }
+    if (event->is_receive) {
+        KEY(output, "requested");
+        output_unsigned(output, record->requested);
+        KEY(output, "flags");
+        json_flags(output, record->flags);
+        KEY(output, "retries");
+        output_unsigned(output, record->retries);
+    }
+    add_known(output, ",\"error\":", event->error);
+    add_known(output, ",\"cause\":", event->cause);
+    add_known(output, ",\"first\":", event->first);
+    add_addresses(output, event);
+    if (event->tcp_state != NULL) {
+        KEY(output, "tcp");
+        json_tcp(output, event);
+    }
+    output_byte(output, '}');
+}
+
 static void chrome_event(struct printer *printer, const struct event *event)
 {
     struct output *output = printer->output;
     const struct recvshim_record *record = &event->record;
+    const char *name = event->is_receive ? event->call : event->event;
     bool measured = (record->result_flags & RECVSHIM_RESULT_DURATION) != 0;
     separate(printer, printer->events == 0);
     LITERAL(output, "{\"name\":");
-    json_string(output, event->call, strlen(event->call));
-    LITERAL(output, ",\"cat\":");
+    json_string(output, name, strlen(name));
+    KEY(output, "cat");
     json_string(output, event->event, strlen(event->event));
-    LITERAL(output, ",\"ph\":");
-    output_text(output, measured ? "\"X\",\"dur\":" : "\"i\",\"s\":\"t\"");
-    if (measured)
+    KEY(output, "ph");
+    if (measured) {
+        LITERAL(output, "\"X\",\"dur\":");
         add_microseconds(output, (int64_t)record->duration);
-    LITERAL(output, ",\"ts\":");
+    } else if (event->is_process) {
+        LITERAL(output, "\"i\",\"s\":\"p\""); /* drawn across the whole process */
+    } else {
+        LITERAL(output, "\"i\",\"s\":\"t\"");
+    }
+    KEY(output, "ts");
     add_microseconds(output, (int64_t)(record->time - printer->monotonic - (measured ? record->duration : 0)));
-    LITERAL(output, ",\"pid\":");
+    KEY(output, "pid");
     output_unsigned(output, record->pid);
-    LITERAL(output, ",\"tid\":");
+    KEY(output, "tid");
     output_unsigned(output, record->tid);
-    LITERAL(output, ",\"args\":{\"fd\":");
-    output_signed(output, record->fd);
-    LITERAL(output, ",\"connection\":");
-    output_unsigned(output, record->connection);
-    LITERAL(output, ",\"requested\":");
-    output_unsigned(output, record->requested);
-    LITERAL(output, ",\"result\":");
-    output_signed(output, record->result);
-    LITERAL(output, ",\"flags\":");
-    json_flags(output, record->flags);
-    LITERAL(output, ",\"retries\":");
-    output_unsigned(output, record->retries);
-    if (event->error != NULL) {
-        LITERAL(output, ",\"error\":");
-        json_string(output, event->error, strlen(event->error));
-    }
-    if (event->cause != NULL) {
-        LITERAL(output, ",\"cause\":");
-        json_string(output, event->cause, strlen(event->cause));
-    }
-    if (event->family != NULL) {
-        LITERAL(output, ",\"peer\":");
-        json_string(output, event->address, event->address_length);
-        if (strcmp(event->family, "unix") != 0) {
-            LITERAL(output, ",\"port\":");
-            output_unsigned(output, record->port);
-        }
-    }
-    LITERAL(output, "}}");
+    add_arguments(output, event);
+    output_byte(output, '}');
 }
 
 /* The names of the processes: at the end, when all are known. */

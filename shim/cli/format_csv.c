@@ -7,7 +7,8 @@
 
 static const char header[] = "time,pid,tid,comm,event,call,fd,connection,requested,size,result,flags,error,retries,"
                              "duration_ns,peer_family,peer_address,peer_port,peer_scope_id,local_port,cause,"
-                             "normalised,injected\n";
+                             "normalised,injected,first,local_address,socket,tcp_state,tcp_rtt_us,tcp_retransmits,"
+                             "tcp_unacked\n";
 
 /* A field that may hold any bytes, in quotes if it needs them. What is no UTF-8 becomes U+FFFD; so does a zero byte, as
  * an abstract unix name may have, which many readers of CSV refuse. */
@@ -54,10 +55,11 @@ static void add_unsigned(struct output *output, bool known, uint64_t number)
         output_unsigned(output, number);
 }
 
-static void add_signed(struct output *output, int64_t number)
+static void add_signed(struct output *output, bool known, int64_t number)
 {
     output_byte(output, ',');
-    output_signed(output, number);
+    if (known)
+        output_signed(output, number);
 }
 
 static void add_flag(void *context, const char *name)
@@ -86,11 +88,11 @@ static void csv_event(struct printer *printer, const struct event *event)
     add_text(output, event->comm);
     add_text(output, event->event);
     add_text(output, event->call);
-    add_signed(output, record->fd);
+    add_signed(output, !event->is_process, record->fd);
     add_unsigned(output, record->connection != 0, record->connection);
-    add_unsigned(output, true, record->requested);
-    add_unsigned(output, true, event->size);
-    add_signed(output, record->result);
+    add_unsigned(output, event->is_receive, record->requested);
+    add_unsigned(output, event->is_receive, event->size);
+    add_signed(output, true, record->result);
     output_byte(output, ',');
     flags_for_each(record->flags, add_flag, output);
     add_text(output, event->error);
@@ -106,6 +108,16 @@ static void csv_event(struct printer *printer, const struct event *event)
     add_text(output, event->cause);
     add_text(output, (record->result_flags & RECVSHIM_RESULT_NORMALISED) != 0 ? "true" : "false");
     add_text(output, record->injected != 0 ? "true" : "false");
+    add_text(output, event->first);
+    output_byte(output, ',');
+    if (event->has_local)
+        add_field(output, event->local_address, event->local_length);
+    add_text(output, event->socket);
+    bool asked = event->tcp_state != NULL;
+    add_text(output, event->tcp_state);
+    add_unsigned(output, asked, record->tcp.rtt);
+    add_unsigned(output, asked, record->tcp.retransmits);
+    add_unsigned(output, asked, record->tcp.unacked);
     output_byte(output, '\n');
 }
 

@@ -8,14 +8,6 @@
 #define KEY(output, name)     output_bytes(output, ",\"" name "\":", sizeof(",\"" name "\":") - 1)
 #define LITERAL(output, text) output_bytes(output, text, sizeof(text) - 1)
 
-static void add_optional(struct output *output, const char *text)
-{
-    if (text == NULL)
-        LITERAL(output, "null");
-    else
-        json_string(output, text, strlen(text));
-}
-
 static void add_number_or_null(struct output *output, bool known, uint64_t number)
 {
     if (known)
@@ -52,6 +44,30 @@ static void add_peer(struct output *output, const struct event *event)
     output_byte(output, '}');
 }
 
+static void add_fd(struct output *output, const struct event *event)
+{
+    if (event->is_process)
+        LITERAL(output, "null");
+    else
+        output_signed(output, event->record.fd);
+}
+
+/* What else is known of the connection and its end. */
+static void add_connection(struct output *output, const struct event *event)
+{
+    KEY(output, "first");
+    json_name(output, event->first);
+    KEY(output, "local_address");
+    if (event->has_local)
+        json_string(output, event->local_address, event->local_length);
+    else
+        LITERAL(output, "null");
+    KEY(output, "socket");
+    json_name(output, event->socket);
+    KEY(output, "tcp");
+    json_tcp(output, event);
+}
+
 static void json_event(struct printer *printer, const struct event *event)
 {
     struct output *output = printer->output;
@@ -65,25 +81,28 @@ static void json_event(struct printer *printer, const struct event *event)
     KEY(output, "tid");
     output_unsigned(output, record->tid);
     KEY(output, "comm");
-    add_optional(output, event->comm);
+    if (event->comm != NULL)
+        json_string(output, event->comm, strlen(event->comm));
+    else
+        LITERAL(output, "null");
     KEY(output, "event");
-    add_optional(output, event->event);
+    json_name(output, event->event);
     KEY(output, "call");
-    add_optional(output, event->call);
+    json_name(output, event->call);
     KEY(output, "fd");
-    output_signed(output, record->fd);
+    add_fd(output, event);
     KEY(output, "connection");
     add_number_or_null(output, record->connection != 0, record->connection);
     KEY(output, "requested");
-    output_unsigned(output, record->requested);
+    add_number_or_null(output, event->is_receive, record->requested);
     KEY(output, "size");
-    output_unsigned(output, event->size);
+    add_number_or_null(output, event->is_receive, event->size);
     KEY(output, "result");
     output_signed(output, record->result);
     KEY(output, "flags");
     json_flags(output, record->flags);
     KEY(output, "error");
-    add_optional(output, event->error);
+    json_name(output, event->error);
     KEY(output, "retries");
     output_unsigned(output, record->retries);
     KEY(output, "duration_ns");
@@ -92,11 +111,12 @@ static void json_event(struct printer *printer, const struct event *event)
     KEY(output, "local_port");
     add_number_or_null(output, record->local_port != 0, record->local_port);
     KEY(output, "cause");
-    add_optional(output, event->cause);
+    json_name(output, event->cause);
     KEY(output, "normalised");
     add_truth(output, (record->result_flags & RECVSHIM_RESULT_NORMALISED) != 0);
     KEY(output, "injected");
     add_truth(output, record->injected != 0);
+    add_connection(output, event);
     LITERAL(output, "}\n");
 }
 

@@ -1,17 +1,25 @@
 #include "json.h"
 
-#include "event.h"
 #include "utf8.h"
+
+#define LITERAL(output, text) output_bytes(output, text, sizeof(text) - 1)
+
+static bool is_plain(unsigned char byte)
+{
+    return byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\';
+}
 
 void json_string(struct output *output, const char *bytes, size_t count)
 {
     output_byte(output, '"');
     for (size_t at = 0; at < count;) {
+        size_t from = at;
+        while (at < count && is_plain((unsigned char)bytes[at]))
+            at++;
+        output_bytes(output, bytes + from, at - from);
+        if (at == count)
+            break;
         unsigned char byte = (unsigned char)bytes[at];
-        if (byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\') {
-            output_byte(output, bytes[at++]);
-            continue;
-        }
         uint32_t character;
         size_t length = utf8_decode(bytes + at, count - at, &character);
         if (byte == '"' || byte == '\\') {
@@ -31,6 +39,17 @@ void json_string(struct output *output, const char *bytes, size_t count)
     output_byte(output, '"');
 }
 
+void json_name(struct output *output, const char *name)
+{
+    if (name == NULL) {
+        LITERAL(output, "null");
+        return;
+    }
+    output_byte(output, '"');
+    output_text(output, name);
+    output_byte(output, '"');
+}
+
 static void add_flag(void *context, const char *name)
 {
     struct output *output = context;
@@ -46,4 +65,22 @@ void json_flags(struct output *output, uint32_t flags)
     output_byte(output, '[');
     flags_for_each(flags, add_flag, output);
     output_byte(output, ']');
+}
+
+void json_tcp(struct output *output, const struct event *event)
+{
+    if (event->tcp_state == NULL) {
+        LITERAL(output, "null");
+        return;
+    }
+    const struct recvshim_tcp *tcp = &event->record.tcp;
+    LITERAL(output, "{\"state\":\"");
+    output_text(output, event->tcp_state);
+    LITERAL(output, "\",\"rtt_us\":");
+    output_unsigned(output, tcp->rtt);
+    LITERAL(output, ",\"retransmits\":");
+    output_unsigned(output, tcp->retransmits);
+    LITERAL(output, ",\"unacked\":");
+    output_unsigned(output, tcp->unacked);
+    output_byte(output, '}');
 }

@@ -2,12 +2,19 @@
 #ifndef JSON_H
 #define JSON_H
 
+#include "event.h"
 #include "output.h"
 
 /* A string, with its quotes. Bytes that are no UTF-8 become U+FFFD each. At most 6 bytes for each given, and 2. */
 void json_string(struct output *output, const char *bytes, size_t count);
 
+/* A name of ours, which needs no escaping; null where there is none. */
+void json_name(struct output *output, const char *name);
+
 /* The names of the MSG_* flags in the set, as an array. */
 void json_flags(struct output *output, uint32_t flags);
+
+/* What TCP said, as an object; null where it was not asked. */
+void json_tcp(struct output *output, const struct event *event);
 
 #endif

@@ -162,10 +162,10 @@ struct trace_error source_options_open(const struct source_options *options, enu
 
 static const struct argp_option filter_rows[] = {
     {"event", KEY_FILTER, "LIST", 0, "Of these kinds: receive, disconnect, ...", 0},
-    {"call", KEY_FILTER + 1, "LIST", 0, "Of these calls: recv, recvfrom", 0},
+    {"call", KEY_FILTER + 1, "LIST", 0, "Receives by these calls: recv, recvfrom", 0},
     {"pid", KEY_FILTER + 2, "LIST", 0, "Of these processes", 0},
     {"fd", KEY_FILTER + 3, "LIST", 0, "On these descriptors", 0},
-    {"peer", KEY_FILTER + 4, "ADDRESS[/BITS]", 0, "From this peer: IPv4, IPv6, or a unix socket's path", 0},
+    {"peer", KEY_FILTER + 4, "ADDRESS[/BITS]", 0, "From or to this peer: IPv4, IPv6, or a unix socket's path", 0},
     {"connection", KEY_FILTER + 5, "LIST", 0, "On these connections", 0},
     {"since", KEY_FILTER + 6, "TIME", 0, "Not before: HH:MM:SS, an ISO 8601 time, @SECONDS, or -5m", 0},
     {"until", KEY_FILTER + 7, "TIME", 0, "Not after", 0},

@@ -59,28 +59,36 @@ void output_reserve(struct output *output)
         output_flush(output);
 }
 
-/* Two digits at a time, from the right. Returns where the number begins, before `end`. */
-static char *digits_before(char *end, uint64_t number)
+static unsigned int count_digits(uint64_t number)
 {
-    while (number >= 100) {
-        end -= 2;
-        memcpy(end, pairs + number % 100 * 2, 2);
+    for (unsigned int digits = 1;; digits += 4, number /= 10000) {
+        if (number < 10)
+            return digits;
+        if (number < 100)
+            return digits + 1;
+        if (number < 1000)
+            return digits + 2;
+        if (number < 10000)
+            return digits + 3;
+    }
+}
+
+void output_padded(struct output *output, uint64_t number, unsigned int digits)
+{
+    /* Two digits at a time, from the right. */
+    char *at = output->at;
+    output->at += digits;
+    for (; digits >= 2; digits -= 2) {
+        memcpy(at + digits - 2, pairs + number % 100 * 2, 2);
         number /= 100;
     }
-    if (number >= 10) {
-        end -= 2;
-        memcpy(end, pairs + number * 2, 2);
-    } else {
-        *--end = (char)('0' + number);
-    }
-    return end;
+    if (digits == 1)
+        *at = (char)('0' + number % 10);
 }
 
 void output_unsigned(struct output *output, uint64_t number)
 {
-    char digits[20], *end = digits + sizeof digits;
-    char *from = digits_before(end, number);
-    output_bytes(output, from, (size_t)(end - from));
+    output_padded(output, number, count_digits(number));
 }
 
 void output_signed(struct output *output, int64_t number)
@@ -88,15 +96,6 @@ void output_signed(struct output *output, int64_t number)
     if (number < 0)
         output_byte(output, '-');
     output_unsigned(output, number < 0 ? 0 - (uint64_t)number : (uint64_t)number);
-}
-
-void output_padded(struct output *output, uint64_t number, unsigned int digits)
-{
-    for (unsigned int i = digits; i > 0; i--) {
-        output->at[i - 1] = (char)('0' + number % 10);
-        number /= 10;
-    }
-    output->at += digits;
 }
 
 void output_hex(struct output *output, uint64_t number)

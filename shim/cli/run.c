@@ -237,9 +237,12 @@ static void say_remarks(const struct arguments *arguments, const struct feed *fe
                         bool registered, bool written)
 {
     const char *name = arguments->command[0];
+    uint64_t seen = 0;
+    for (uint32_t i = 0; i < feed->trace->header.shards; i++)
+        seen += feed->reader.shards[i].cursor - feed->reader.shards[i].start;
     if (!registered && inspect_reason(inspection->verdict) == NULL)
         message("%s: was not traced: the library was not loaded, or could not open the trace", name);
-    else if (registered && feed->receives == 0 && arguments->settings.trace.tracing)
+    else if (registered && seen == feed->others && arguments->settings.trace.tracing)
         message("%s: no recv or recvfrom was seen; it may receive by read or recvmsg, or have received nothing", name);
     feed_report_losses(feed, arguments->trace != NULL ? arguments->trace : name, written);
     if (written)

@@ -4,6 +4,7 @@
 #include "message.h"
 #include "options.h"
 #include "progress.h"
+#include "story.h"
 #include "trace/clock.h"
 
 #include <errno.h>
@@ -96,9 +97,14 @@ static int show(const struct arguments *arguments, const char *name, struct trac
 {
     static struct feed feed; /* too large for a stack */
     struct progress progress;
+    struct story story;
     feed_init(&feed, trace, READER_OLDEST, fd, format_find(output_options_format(&arguments->output)));
     feed.filter = arguments->filter;
     feed.printer.colour = output_options_colour(&arguments->output, fd);
+    if (filter_is_one_connection(&arguments->filter)) {
+        story_begin(&story, arguments->filter.connections.items[0]);
+        feed.printer.story = &story;
+    }
     if (!arguments->follow && progress_wanted(fd)) { /* what grows has no end to be a part of */
         progress_begin(&progress);
         feed.progress = progress_update;
@@ -111,8 +117,11 @@ static int show(const struct arguments *arguments, const char *name, struct trac
     if (feed.progress != NULL)
         progress_end(&progress);
     int status = judge(&feed, name, output_options_name(&arguments->output));
-    if (status == STATUS_DONE && feed.output.error == 0)
+    if (status == STATUS_DONE && feed.output.error == 0) {
         feed_report_losses(&feed, name, written);
+        if (feed_report_missing(&feed, name))
+            status = STATUS_FAILED;
+    }
     feed_free(&feed);
     return status;
 }
@@ -125,7 +134,10 @@ int command_show(int argc, char **argv)
         take_option,
         NULL,
         "Print the events of a trace in the order of time.\v"
-        "Exit status: 0; 1 if the trace could not be read, or the output not be written; 2 for wrong usage.",
+        "With `--connection N' as the only filter, the lines of text also tell the time since the connection's first "
+        "event, and a last line sums the connection up. Its number is in the JSON and CSV of each of its events.\n\n"
+        "Exit status: 0; 1 if the trace could not be read, has no event of a connection that was asked for, or the "
+        "output could not be written; 2 for wrong usage.",
         children,
         NULL,
         NULL};

@@ -1,5 +1,8 @@
 #include "connection.h"
 
+#include "hot.h"
+#include "recvshim/trace.h"
+
 #include <stddef.h>
 #include <sys/socket.h>
 
@@ -10,7 +13,7 @@ _Atomic uint64_t connection_words[CONNECTION_DESCRIPTORS];
 #define SOCKET_MASK ((UINT64_C(1) << CONNECTION_ID_SHIFT) - 1)
 
 /* No descriptor above it was ever noted. */
-static _Atomic int highest;
+HOT static _Atomic int highest;
 
 /* What the two bits of a domain mean. */
 static const int domains[4] = {0, AF_UNIX, AF_INET, AF_INET6};
@@ -34,6 +37,20 @@ bool connection_is_stream(uint64_t word)
 {
     int type = connection_type(word);
     return type == SOCK_STREAM || type == SOCK_SEQPACKET;
+}
+
+bool connection_is_inet(uint64_t word)
+{
+    int domain = connection_domain(word);
+    return domain == AF_INET || domain == AF_INET6;
+}
+
+uint16_t connection_flags(uint64_t word)
+{
+    return (uint16_t)((word & CONNECTION_CONNECTED ? RECVSHIM_RESULT_CONNECTED : 0) |
+                      (word & CONNECTION_SHUT_READ ? RECVSHIM_RESULT_SHUT_READ : 0) |
+                      (word & CONNECTION_PROGRAM_FIRST ? RECVSHIM_RESULT_PROGRAM_FIRST : 0) |
+                      (word & CONNECTION_ENDED ? RECVSHIM_RESULT_PEER_ENDED : 0));
 }
 
 static _Atomic uint64_t *word_of(int fd)
@@ -83,12 +100,12 @@ void connection_forget(int fd)
         note(fd, 0);
 }
 
-void connection_for_each(unsigned int first, unsigned int last, uint64_t newest, void (*each)(int fd, uint64_t word))
+void connection_for_each(unsigned int first, unsigned int last, void (*each)(int fd, uint64_t word))
 {
     unsigned int end = (unsigned int)atomic_load_explicit(&highest, memory_order_relaxed);
     for (unsigned int fd = first; fd <= last && fd <= end; fd++) {
         uint64_t word = connection_word((int)fd);
-        if (word != 0 && connection_id(word) <= newest)
+        if (word != 0)
             each((int)fd, word);
     }
 }
@@ -96,10 +113,11 @@ void connection_for_each(unsigned int first, unsigned int last, uint64_t newest,
 void connection_duplicated(int fd, int copy)
 {
     _Atomic uint64_t *word = word_of(fd);
-    uint64_t value = 0;
-    if (word != NULL && connection_word(fd) != 0)
-        value = atomic_fetch_and_explicit(word, ~(uint64_t)CONNECTION_NO_TIMEOUT, memory_order_relaxed) &
-                ~(uint64_t)CONNECTION_NO_TIMEOUT;
+    uint64_t value = word != NULL ? atomic_load_explicit(word, memory_order_relaxed) : 0;
+    if (value != 0) {
+        connection_mark(fd, connection_id(value), CONNECTION_DUPLICATED, CONNECTION_NO_TIMEOUT);
+        value = connection_word(fd);
+    }
     if (value != 0 || connection_word(copy) != 0)
         note(copy, value);
 }
@@ -130,6 +148,15 @@ uint64_t connection_mark(int fd, uint64_t id, uint64_t set, uint64_t clear)
             return old;
     }
     return 0;
+}
+
+uint64_t connection_mark_all(int fd, uint64_t id, uint64_t set)
+{
+    uint64_t before = connection_mark(fd, id, set, 0);
+    if ((before & CONNECTION_DUPLICATED) != 0 && id != 0)
+        for (int other = atomic_load_explicit(&highest, memory_order_relaxed); other >= 0; other--)
+            connection_mark(other, id, set, 0);
+    return before;
 }
 
 void connection_learnt(int fd, uint64_t id, int domain, int type)

@@ -11,8 +11,8 @@
 /* Descriptors from this one on are never known. */
 #define CONNECTION_DESCRIPTORS 65536
 
-/* One word a descriptor: id << 16 | domain << 12 | type << 8 | bits. All zero is an unknown descriptor. Here for the
- * questions of every receive; only connection.c changes it.
+/* One word a descriptor: id << 16 | bit | domain << 12 | type << 8 | bits. All zero is an unknown descriptor. Here for
+ * the questions of every receive; only connection.c changes it.
  *
  * Relaxed throughout: a word stands for itself, and no other memory is reached through it. A thread that uses a
  * descriptor got its number from the thread that made it, in some way of the program's own, and that way orders the
@@ -29,7 +29,8 @@ enum {
     CONNECTION_PROGRAM_FIRST = 64, /* the program shut down writing before it saw the peer's end */
     CONNECTION_ENDED = 128,        /* its end has been reported */
 };
-#define CONNECTION_BITS         UINT64_C(0xff)
+#define CONNECTION_DUPLICATED   (UINT64_C(1) << 14) /* other descriptors may have the same id */
+#define CONNECTION_BITS         (UINT64_C(0xff) | CONNECTION_DUPLICATED)
 #define CONNECTION_TYPE_SHIFT   8
 #define CONNECTION_DOMAIN_SHIFT 12
 #define CONNECTION_ID_SHIFT     16
@@ -55,6 +56,12 @@ static inline int connection_type(uint64_t word)
 /* AF_UNIX, AF_INET or AF_INET6; 0 for another, and where it was not noted. */
 int connection_domain(uint64_t word);
 
+/* Whether its domain is AF_INET or AF_INET6. */
+bool connection_is_inet(uint64_t word);
+
+/* What a record of its end tells of it: RECVSHIM_RESULT_CONNECTED and those below. */
+uint16_t connection_flags(uint64_t word);
+
 /* Whether it is a stream, or SOCK_SEQPACKET: a socket that has one peer, whose end is an end. */
 bool connection_is_stream(uint64_t word);
 
@@ -72,9 +79,8 @@ void connection_renewed(int fd, uint64_t id);
  * has the number next. */
 void connection_forget(int fd);
 
-/* Call `each` for every known descriptor from `first` to `last`, of a connection made no later than the one with id
- * `newest`. */
-void connection_for_each(unsigned int first, unsigned int last, uint64_t newest, void (*each)(int fd, uint64_t word));
+/* Call `each` for every known descriptor from `first` to `last`. */
+void connection_for_each(unsigned int first, unsigned int last, void (*each)(int fd, uint64_t word));
 
 /* `copy` is now the same socket as `fd`. A time-out set through either then holds for both, so that neither is known
  * to have none any more. */
@@ -97,5 +103,9 @@ void connection_learnt(int fd, uint64_t id, int domain, int type);
 /* Set and clear bits, if the descriptor is still the connection with this id. Returns the word as it was before; 0
  * where it is not. */
 uint64_t connection_mark(int fd, uint64_t id, uint64_t set, uint64_t clear);
+
+/* Set bits of a connection on each descriptor that it has: what happens to a socket happens to its duplicates. Returns
+ * the word of `fd` as connection_mark() does. */
+uint64_t connection_mark_all(int fd, uint64_t id, uint64_t set);
 
 #endif

@@ -1,6 +1,7 @@
 #include "endpoints.h"
 
 #include "connection.h"
+#include "hot.h"
 
 #include <stdatomic.h>
 #include <string.h>
@@ -18,7 +19,7 @@ struct entry {
 
 /* Written once, by the constructor, of private memory: a child of fork has its own. Acquire and release, for a thread
  * that another library's constructor started. */
-static _Atomic(struct entry *) table;
+HOT static _Atomic(struct entry *) table;
 
 void endpoints_start(void)
 {
@@ -39,19 +40,40 @@ static struct entry *entry_of(int fd)
     return entries != NULL && fd >= 0 && fd < CONNECTION_DESCRIPTORS ? &entries[fd] : NULL;
 }
 
-bool endpoints_get(int fd, uint64_t id, struct endpoints *endpoints)
+/* Copy the first words of an entry, if it is that connection's. */
+static inline bool copy(const struct entry *entry, uint64_t id, uint64_t words[], size_t count)
 {
-    struct entry *entry = entry_of(fd);
     /* Acquire: with the id come the words that were stored before it. */
     if (entry == NULL || id == 0 || atomic_load_explicit(&entry->id, memory_order_acquire) != id)
         return false;
-    uint64_t words[WORDS];
 #pragma GCC unroll 6 /* GCC takes each atomic for a call, and would keep the loop */
-    for (size_t i = 0; i < WORDS; i++)
+    for (size_t i = 0; i < count; i++)
         words[i] = atomic_load_explicit(&entry->words[i], memory_order_relaxed);
     /* If any of these is another connection's, the id is another by now: this fence meets the writer's. */
     atomic_thread_fence(memory_order_acquire);
-    if (atomic_load_explicit(&entry->id, memory_order_relaxed) != id)
+    return atomic_load_explicit(&entry->id, memory_order_relaxed) == id;
+}
+
+bool endpoints_describe(int fd, struct recvshim_record *record)
+{
+    uint64_t words[4];
+    if (!copy(entry_of(fd), record->connection, words, 4))
+        return false;
+    struct {
+        uint16_t local_port, known;
+        uint32_t reserved;
+    } last;
+    memcpy(&last, &words[3], sizeof last);
+    memcpy(&record->peer, words, sizeof record->peer);
+    record->local_port = last.local_port;
+    record->result_flags |= last.known & RECVSHIM_RESULT_PEER;
+    return true;
+}
+
+bool endpoints_get(int fd, uint64_t id, struct endpoints *endpoints)
+{
+    uint64_t words[WORDS];
+    if (!copy(entry_of(fd), id, words, WORDS))
         return false;
     memcpy(endpoints, words, sizeof *endpoints);
     return true;

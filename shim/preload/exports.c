@@ -5,8 +5,10 @@
 #include "receive.h"
 
 #include <asm/socket.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <linux/seccomp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -160,24 +162,22 @@ EXPORT int close(int fd)
 
 EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 {
-    uint64_t newest = lifecycle_newest();
+    /* Of CLOSE_RANGE_CLOEXEC nothing is closed; of a flag unknown here neither, or nobody knows what. */
+    if (first <= last && (flags & ~(int)CLOSE_RANGE_UNSHARE) == 0)
+        lifecycle_closing_range(first, last);
     next_close_range_function *next = next_close_range();
-    int result = next != NULL ? next(first, last, flags) : (int)syscall(SYS_close_range, first, last, flags);
-    if (result == 0 && ((unsigned int)flags & CLOSE_RANGE_CLOEXEC) == 0)
-        lifecycle_closed_range(first, last, newest);
-    return result;
+    return next != NULL ? next(first, last, flags) : (int)syscall(SYS_close_range, first, last, flags);
 }
 
 EXPORT void closefrom(int first)
 {
-    uint64_t newest = lifecycle_newest();
     unsigned int lowest = first > 0 ? (unsigned int)first : 0;
+    lifecycle_closing_range(lowest, ~0U);
     next_closefrom_function *next = next_closefrom();
     if (next != NULL)
         next(first);
     else
         syscall(SYS_close_range, lowest, ~0U, 0);
-    lifecycle_closed_range(lowest, ~0U, newest);
 }
 
 static int note_fcntl(int fd, int command, int result)
@@ -267,11 +267,42 @@ EXPORT int prctl(int option, ...)
     unsigned long a = va_arg(arguments, unsigned long), b = va_arg(arguments, unsigned long);
     unsigned long c = va_arg(arguments, unsigned long), d = va_arg(arguments, unsigned long);
     va_end(arguments);
-    if (option == PR_SET_SECCOMP || option == PR_SET_NO_NEW_PRIVS)
+    if (option == PR_SET_SECCOMP)
         query_filter_announced();
     next_prctl_function *next = next_prctl();
     return next != NULL ? next(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
 }
+
+#if defined __x86_64__ && defined __LP64__
+/* The kernel, for a call out of dlsym: this file's other definitions enter it by the one below. */
+static long enter_kernel(long number, long a, long b, long c, long d, long e, long f)
+{
+    register long r10 __asm__("r10") = d;
+    register long r8 __asm__("r8") = e;
+    register long r9 __asm__("r9") = f;
+    long result;
+    __asm__ volatile("syscall"
+                     : "=a"(result)
+                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
+                     : "rcx", "r11", "memory");
+    if (result >= -4095 && result < 0) {
+        errno = (int)-result;
+        return -1;
+    }
+    return result;
+}
+
+/* Up to six arguments of any kind, in the places where libc's own definition has them. It ends in a jump, so that what
+ * the kernel does to the stack (clone) happens to the caller's. */
+long export_syscall(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
+EXPORT long export_syscall(long number, long a, long b, long c, long d, long e, long f)
+{
+    if (number == SYS_seccomp && (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER))
+        query_filter_announced();
+    next_syscall_function *next = next_syscall();
+    return next != NULL ? next(number, a, b, c, d, e, f) : enter_kernel(number, a, b, c, d, e, f);
+}
+#endif
 
 EXPORT void _exit(int status)
 {

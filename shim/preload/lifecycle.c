@@ -21,28 +21,25 @@ static uint64_t new_id(int fd)
     return fd < CONNECTION_DESCRIPTORS ? recorder_new_connection() : 0;
 }
 
-/* An event of a connection, with what is known of its ends. */
-static struct recvshim_record begin(enum recvshim_event event, int fd, uint64_t word, const struct endpoints *endpoints)
+/* An event of a connection. */
+static struct recvshim_record begin(enum recvshim_event event, int fd, uint64_t word)
 {
-    return (struct recvshim_record){
-        .time = clock_now(),
-        .connection = connection_id(word),
-        .fd = fd,
-        .event = (uint8_t)event,
-        .call = RECVSHIM_CALL_NONE,
-        .peer = endpoints->peer,
-        .local_port = endpoints->local_port,
-        .result_flags = endpoints->known & RECVSHIM_RESULT_PEER,
-        .socket_type = (uint8_t)connection_type(word),
-    };
+    struct recvshim_record record = recorder_blank;
+    record.time = clock_now();
+    record.connection = connection_id(word);
+    record.fd = fd;
+    record.event = (uint8_t)event;
+    record.socket_type = (uint8_t)connection_type(word);
+    return record;
 }
 
-static void add_local(struct recvshim_record *record, const struct endpoints *endpoints)
+static void add_endpoints(struct recvshim_record *record, const struct endpoints *endpoints)
 {
-    if ((endpoints->known & RECVSHIM_RESULT_LOCAL) == 0)
-        return;
-    memcpy(record->local_address, endpoints->local_address, sizeof record->local_address);
-    record->result_flags |= RECVSHIM_RESULT_LOCAL;
+    record->peer = endpoints->peer;
+    record->local_port = endpoints->local_port;
+    record->result_flags |= endpoints->known & (RECVSHIM_RESULT_PEER | RECVSHIM_RESULT_LOCAL);
+    if ((endpoints->known & RECVSHIM_RESULT_LOCAL) != 0)
+        memcpy(record->local_address, endpoints->local_address, sizeof record->local_address);
 }
 
 static struct endpoints known_endpoints(int fd, uint64_t word)
@@ -51,12 +48,6 @@ static struct endpoints known_endpoints(int fd, uint64_t word)
     if (!endpoints_get(fd, connection_id(word), &endpoints))
         endpoints = (struct endpoints){0};
     return endpoints;
-}
-
-static bool is_inet(uint64_t word)
-{
-    int domain = connection_domain(word);
-    return domain == AF_INET || domain == AF_INET6;
 }
 
 /* ---- made ---- */
@@ -106,20 +97,17 @@ static void learn_listener(int listener, struct endpoints *endpoints)
         connection_learnt(listener, id, domain, type);
     }
     query_endpoints(listener, false, endpoints);
-    endpoints_set(listener, id, endpoints);
-}
-
-static bool is_any(const struct endpoints *endpoints)
-{
     static const uint8_t any[16];
-    return endpoints->peer.family != AF_UNIX && memcmp(endpoints->local_address, any, sizeof any) == 0;
+    if (endpoints->peer.family != AF_UNIX && memcmp(endpoints->local_address, any, sizeof any) == 0)
+        endpoints->known = 0;
+    endpoints_set(listener, id, endpoints);
 }
 
 static void report_accept(int fd, const struct endpoints *endpoints)
 {
-    struct recvshim_record record = begin(RECVSHIM_EVENT_ACCEPT, fd, connection_word(fd), endpoints);
+    struct recvshim_record record = begin(RECVSHIM_EVENT_ACCEPT, fd, connection_word(fd));
     record.result = fd;
-    add_local(&record, endpoints);
+    add_endpoints(&record, endpoints);
     recorder_store(&record);
 }
 
@@ -127,9 +115,6 @@ static void note_accept(const struct acceptance *acceptance, int listener, int f
 {
     struct endpoints endpoints = {0};
     learn_listener(listener, &endpoints);
-    if (is_any(&endpoints))
-        endpoints.known = 0;
-
     bool tracing = recorder_tracing();
     uint64_t id = new_id(fd);
     connection_accepted(listener, fd, id, CONNECTION_CONNECTED | (tracing ? CONNECTION_APPEARED : 0U));
@@ -171,10 +156,10 @@ static void report_connect(int fd, uint64_t word, const struct endpoints *endpoi
     connection_mark(fd, connection_id(word), CONNECTION_APPEARED, 0);
     if (!recorder_wants(RECVSHIM_EVENT_CONNECT))
         return;
-    struct recvshim_record record = begin(RECVSHIM_EVENT_CONNECT, fd, word, endpoints);
+    struct recvshim_record record = begin(RECVSHIM_EVENT_CONNECT, fd, word);
     record.result = result;
     record.error = (uint16_t)error;
-    add_local(&record, endpoints);
+    add_endpoints(&record, endpoints);
     if (entry != 0) {
         record.duration = record.time - entry;
         record.result_flags |= RECVSHIM_RESULT_DURATION;
@@ -184,21 +169,12 @@ static void report_connect(int fd, uint64_t word, const struct endpoints *endpoi
 
 static void report_close(int fd, uint64_t word)
 {
-    struct endpoints endpoints = known_endpoints(fd, word);
-    struct recvshim_record record = begin(RECVSHIM_EVENT_CLOSE, fd, word, &endpoints);
-    static const struct {
-        uint64_t bit;
-        uint16_t flag;
-    } told[] = {{CONNECTION_CONNECTED, RECVSHIM_RESULT_CONNECTED},
-                {CONNECTION_SHUT_READ, RECVSHIM_RESULT_SHUT_READ},
-                {CONNECTION_PROGRAM_FIRST, RECVSHIM_RESULT_PROGRAM_FIRST},
-                {CONNECTION_ENDED, RECVSHIM_RESULT_PEER_ENDED}};
-    for (size_t i = 0; i < sizeof told / sizeof told[0]; i++)
-        if ((word & told[i].bit) != 0)
-            record.result_flags |= told[i].flag;
+    struct recvshim_record record = begin(RECVSHIM_EVENT_CLOSE, fd, word);
+    record.result_flags = connection_flags(word);
+    endpoints_describe(fd, &record);
     /* The peer may be gone, and the program never have looked. Not worth asking where nothing was received. */
     if ((word & CONNECTION_RECEIVED) != 0 && (word & CONNECTION_ENDED) == 0 && connection_type(word) == SOCK_STREAM &&
-        is_inet(word) && query_allowed() && query_tcp(fd, &record.tcp))
+        connection_is_inet(word) && query_allowed() && query_tcp(fd, &record.tcp))
         record.result_flags |= RECVSHIM_RESULT_TCP;
     recorder_store(&record);
 }
@@ -250,12 +226,11 @@ static void note_connect(int fd, const struct sockaddr *address, socklen_t lengt
         dissolve(fd, word);
         return;
     }
-    if ((word & CONNECTION_CONNECTING) != 0 && result != 0) {
-        if (error == EISCONN) /* asked again, to learn what became of the first */
-            result = 0;
-        else if (error == EALREADY)
-            return;
-    }
+    bool asked_again = (word & CONNECTION_CONNECTING) != 0; /* to learn what became of the first */
+    if (asked_again && result != 0 && error == EALREADY)
+        return;
+    if (asked_again && result != 0 && error == EISCONN)
+        result = 0;
     if (result == 0)
         connection_mark(fd, connection_id(word), CONNECTION_CONNECTED, CONNECTION_CONNECTING);
     else if (is_under_way(error))
@@ -263,11 +238,14 @@ static void note_connect(int fd, const struct sockaddr *address, socklen_t lengt
     else
         connection_mark(fd, connection_id(word), 0, CONNECTION_CONNECTING);
 
-    struct endpoints endpoints = {.peer = peer, .known = has_peer ? RECVSHIM_RESULT_PEER : 0};
-    /* An address for our end was chosen by now. */
-    if ((result == 0 || is_under_way(error)) && peer.family != AF_UNIX && query_allowed())
-        query_endpoints(fd, false, &endpoints);
-    endpoints_set(fd, connection_id(word), &endpoints);
+    struct endpoints endpoints;
+    if (!asked_again || !endpoints_get(fd, connection_id(word), &endpoints)) {
+        endpoints = (struct endpoints){.peer = peer, .known = has_peer ? RECVSHIM_RESULT_PEER : 0};
+        /* An address for our end was chosen by now. */
+        if ((result == 0 || is_under_way(error)) && peer.family != AF_UNIX && query_allowed())
+            query_endpoints(fd, false, &endpoints);
+        endpoints_set(fd, connection_id(word), &endpoints);
+    }
     report_connect(fd, word, &endpoints, result, result == 0 ? 0 : error, entry);
 }
 
@@ -284,7 +262,7 @@ void lifecycle_connected(int fd, const struct sockaddr *address, socklen_t lengt
 static bool still_connecting(int fd, uint64_t word)
 {
     struct recvshim_tcp tcp;
-    return is_inet(word) && query_allowed() && query_tcp(fd, &tcp) && tcp.state == TCP_SYN_SENT;
+    return connection_is_inet(word) && query_allowed() && query_tcp(fd, &tcp) && tcp.state == TCP_SYN_SENT;
 }
 
 void lifecycle_error_read(int fd, int error)
@@ -313,7 +291,7 @@ void lifecycle_duplicated(int fd, int copy, uint64_t replaced)
     if (fd == copy || vfork_in_child())
         return;
     if (replaced != 0)
-        end(copy, replaced);
+        end(copy, replaced & ~(uint64_t)CONNECTION_RECEIVED); /* the number is another's: too late to ask */
     connection_duplicated(fd, copy);
     struct endpoints endpoints;
     uint64_t id = connection_id(connection_word(copy));
@@ -330,7 +308,7 @@ uint64_t lifecycle_shutting_down(int fd, int how)
         bits |= CONNECTION_SHUT_READ;
     if ((how == SHUT_WR || how == SHUT_RDWR) && (word & CONNECTION_ENDED) == 0)
         bits |= CONNECTION_PROGRAM_FIRST;
-    connection_mark(fd, connection_id(word), bits, 0);
+    connection_mark_all(fd, connection_id(word), bits);
     return word;
 }
 
@@ -343,34 +321,29 @@ void lifecycle_shutdown_failed(int fd, uint64_t before)
 
 /* ---- closed ---- */
 
+static void close_one(int fd, uint64_t word)
+{
+    end(fd, word);
+    connection_forget(fd);
+}
+
 void lifecycle_closing(int fd)
 {
     uint64_t word = connection_word(fd);
     if (word == 0 || vfork_in_child())
         return;
-    if ((word & CONNECTION_APPEARED) != 0) {
-        int *const error = thread_get()->error, before = *error;
-        end(fd, word);
-        *error = before;
-    }
-    connection_forget(fd);
+    int *const error = thread_get()->error, before = *error;
+    close_one(fd, word);
+    *error = before;
 }
 
-uint64_t lifecycle_newest(void)
+void lifecycle_closing_range(unsigned int first, unsigned int last)
 {
-    return recorder_newest_connection();
-}
-
-static void close_one(int fd, uint64_t word)
-{
-    end(fd, word & ~(uint64_t)CONNECTION_RECEIVED); /* it is closed: nothing is left to ask */
-    connection_forget(fd);
-}
-
-void lifecycle_closed_range(unsigned int first, unsigned int last, uint64_t newest)
-{
-    if (!vfork_in_child())
-        connection_for_each(first, last, newest, close_one);
+    if (vfork_in_child())
+        return;
+    int *const error = thread_get()->error, before = *error;
+    connection_for_each(first, last, close_one);
+    *error = before;
 }
 
 /* Also where they are put in place of a number that was closed in a way that is not interposed. */

@@ -48,10 +48,9 @@ void lifecycle_shutdown_failed(int fd, uint64_t before);
 /* Before close: after it another thread may already have the number. */
 void lifecycle_closing(int fd);
 
-/* Around close_range and closefrom, which may fail, and during which descriptors may be made anew: what was made before
- * the call is what it closed. */
-uint64_t lifecycle_newest(void);
-void lifecycle_closed_range(unsigned int first, unsigned int last, uint64_t newest);
+/* Before close_range and closefrom, for the same reason. Should the call fail, for which there are few reasons on a
+ * kernel that has it, its connections go on under other ids. */
+void lifecycle_closing_range(unsigned int first, unsigned int last);
 
 /* After recvmsg: descriptors that came with SCM_RIGHTS are none that were known. */
 void lifecycle_arrived(const struct msghdr *message);

@@ -1,5 +1,7 @@
 #include "next.h"
 
+#include "hot.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -26,7 +28,7 @@ struct kernel_rseq {
     int32_t cpu_id;
 };
 
-_Atomic(void *) next_symbols[NEXT_COUNT];
+HOT alignas(64) _Atomic(void *) next_symbols[NEXT_COUNT];
 
 #define NEXT_NAME(name, result, parameters) [NEXT_##name] = #name,
 static const char *const names[NEXT_COUNT] = {NEXT_TABLE(NEXT_NAME)};

@@ -1,5 +1,6 @@
 #include "process.h"
 
+#include "hot.h"
 #include "thread.h"
 
 #include <pthread.h>
@@ -18,7 +19,7 @@
  * pthread_atfork sees. A child of vfork shares the page, finds its parent's pid on it and leaves it alone. A thread's
  * own notes hold in the process whose pid they bear. */
 static struct process_identity without_page;
-struct process_identity *process_identity = &without_page;
+HOT struct process_identity *process_identity = &without_page;
 
 /* Not wiped: in a child that has not recorded yet it still names the parent. */
 static _Atomic uint32_t last_pid;

@@ -1,6 +1,7 @@
 #include "query.h"
 
 #include "address.h"
+#include "hot.h"
 #include "next.h"
 
 #include <linux/seccomp.h>
@@ -15,7 +16,7 @@
 #include <unistd.h>
 
 /* Relaxed: a switch that orders nothing. Off until the constructor has run. */
-static _Atomic bool allowed;
+HOT static _Atomic bool allowed;
 static bool unconditional;
 
 void query_start(enum lookup_policy policy)

@@ -2,8 +2,8 @@
  * connection, at its first record and at its end, and can be switched off.
  *
  * A filter of seccomp may kill a process for a call it did not expect (file #179): once one is seen no more are made,
- * unless they were asked for. A filter is seen in what the program inherited, and where the program announces it by
- * prctl: PR_SET_NO_NEW_PRIVS, without which only root may install one, or PR_SET_SECCOMP. */
+ * unless they were asked for. A filter is seen in what the program inherited, and where the program installs it by
+ * prctl or, as libseccomp does, by syscall(2). */
 #ifndef QUERY_H
 #define QUERY_H
 

@@ -4,6 +4,7 @@
 #include "classify.h"
 #include "connection.h"
 #include "endpoints.h"
+#include "hot.h"
 #include "next.h"
 #include "query.h"
 #include "recorder.h"
@@ -19,7 +20,7 @@
 #include <string.h>
 #include <sys/un.h>
 
-struct settings receive_settings = SETTINGS_DEFAULT;
+HOT struct settings receive_settings = SETTINGS_DEFAULT;
 
 /* What became of a call. */
 struct outcome {
@@ -123,32 +124,20 @@ __attribute__((cold, noinline)) static void meet(const struct call *call, const 
 /* Whose data it is: as the call says, else as the connection has it. */
 static void describe_ends(const struct call *call, const struct outcome *outcome, struct recvshim_record *record)
 {
-    struct endpoints endpoints;
-    bool noted = endpoints_get(call->fd, record->connection, &endpoints);
-    if (noted)
-        record->local_port = endpoints.local_port;
-    if (address_take(call->address, address_size(call, outcome), &record->peer)) {
+    endpoints_describe(call->fd, record);
+    socklen_t size = address_size(call, outcome);
+    if (size != 0 && address_take(call->address, size, &record->peer))
         record->result_flags |= RECVSHIM_RESULT_PEER;
-    } else if (noted && (endpoints.known & RECVSHIM_RESULT_PEER) != 0) {
-        record->peer = endpoints.peer;
-        record->result_flags |= RECVSHIM_RESULT_PEER;
-    }
 }
 
 /* What is known of an end besides errno: TCP's own word, and what the program has done to its side. */
 __attribute__((cold, noinline)) static void describe_end(int fd, struct recvshim_record *record)
 {
     uint64_t word = connection_word(fd);
-    bool inet = record->family == AF_INET || record->family == AF_INET6;
-    if (connection_id(word) == record->connection) {
-        if ((word & CONNECTION_CONNECTED) != 0)
-            record->result_flags |= RECVSHIM_RESULT_CONNECTED;
-        if ((word & CONNECTION_SHUT_READ) != 0)
-            record->result_flags |= RECVSHIM_RESULT_SHUT_READ;
-        if ((word & CONNECTION_PROGRAM_FIRST) != 0)
-            record->result_flags |= RECVSHIM_RESULT_PROGRAM_FIRST;
-        inet = inet || connection_domain(word) == AF_INET || connection_domain(word) == AF_INET6;
-    }
+    if (connection_id(word) != record->connection)
+        return; /* the number is another connection's by now, which is not the one to ask about */
+    record->result_flags |= connection_flags(word);
+    bool inet = record->family == AF_INET || record->family == AF_INET6 || connection_is_inet(word);
     struct recvshim_tcp tcp;
     if (inet && record->socket_type == SOCK_STREAM && query_allowed() && query_tcp(fd, &tcp)) {
         record->result_flags = (uint16_t)((record->result_flags & ~RECVSHIM_RESULT_LOCAL) | RECVSHIM_RESULT_TCP);
@@ -156,14 +145,14 @@ __attribute__((cold, noinline)) static void describe_end(int fd, struct recvshim
         record->tcp = tcp;
     }
     if (cause_of(record) == CAUSE_LOCAL_SHUTDOWN)
-        connection_mark(fd, record->connection, CONNECTION_PROGRAM_FIRST, 0);
+        connection_mark_all(fd, record->connection, CONNECTION_PROGRAM_FIRST);
 }
 
 /* Once for each connection: a program may read the end again and again, or the 0 after a reset. A descriptor that is
  * another connection's by now says nothing of that. */
 static bool is_news(int fd, uint64_t connection)
 {
-    return (connection_mark(fd, connection, CONNECTION_ENDED, 0) & CONNECTION_ENDED) == 0;
+    return (connection_mark_all(fd, connection, CONNECTION_ENDED) & CONNECTION_ENDED) == 0;
 }
 
 /* May change errno. Out of line: what it needs on the stack is no matter of the calls that are not recorded. */
@@ -176,29 +165,19 @@ __attribute__((noinline)) static void record(const struct call *call, const stru
     uint64_t connection = identify(call->fd, outcome->word);
     if (event == RECVSHIM_EVENT_DISCONNECT && !is_news(call->fd, connection))
         return;
-    struct recvshim_record record = {
-        .time = clock_now(),
-        .connection = connection,
-        .result = outcome->result,
-        .requested = call->length,
-        .fd = call->fd,
-        .flags = (uint32_t)call->flags,
-        .error = (uint16_t)(outcome->result < 0 ? outcome->error : 0),
-        .event = (uint8_t)event,
-        .call = (uint8_t)call->which,
-        .retries = outcome->retries,
-        .result_flags = outcome->normalised ? RECVSHIM_RESULT_NORMALISED : 0,
-        .socket_type = (uint8_t)type,
-        /* These too by name: where one is left out GCC clears the whole record first, and with `rep stos`. */
-        .duration = 0,
-        .pid = 0,
-        .tid = 0,
-        .peer = {0},
-        .local_port = 0,
-        .injected = 0,
-        .reserved = 0,
-        .local_address = {0},
-    };
+    struct recvshim_record record = recorder_blank;
+    record.time = clock_now();
+    record.connection = connection;
+    record.result = outcome->result;
+    record.requested = call->length;
+    record.fd = call->fd;
+    record.flags = (uint32_t)call->flags;
+    record.error = (uint16_t)(outcome->result < 0 ? outcome->error : 0);
+    record.event = (uint8_t)event;
+    record.call = (uint8_t)call->which;
+    record.retries = outcome->retries;
+    record.result_flags = outcome->normalised ? RECVSHIM_RESULT_NORMALISED : 0;
+    record.socket_type = (uint8_t)type;
     if (receive_settings.duration && outcome->entry != 0) {
         record.duration = record.time - outcome->entry;
         record.result_flags |= RECVSHIM_RESULT_DURATION;

@@ -1,6 +1,7 @@
 #include "recorder.h"
 
 #include "guard.h"
+#include "hot.h"
 #include "process.h"
 #include "thread.h"
 
@@ -11,7 +12,7 @@
 #include <sys/prctl.h>
 
 static const struct recvshim_control nothing_recorded;
-_Atomic(const struct recvshim_control *) recorder_control = &nothing_recorded;
+HOT _Atomic(const struct recvshim_control *) recorder_control = &nothing_recorded;
 
 /* Written by recorder_start() before it publishes recorder_control, and never again. */
 static struct trace trace;
@@ -24,7 +25,10 @@ static alignas(64) struct {
     uint32_t slots_log2;
     uint32_t shard_mask;
     uint64_t laps; /* that may be written: 1 where a full shard is to stop */
+    struct recvshim_counters *counters;
 } ring;
+
+const struct recvshim_record recorder_blank = {.fd = -1, .call = RECVSHIM_CALL_NONE};
 
 static char comm[16];
 
@@ -35,23 +39,25 @@ static void count(_Atomic uint64_t *counter)
 }
 
 /* In the process table, not in the ring, where it would be overwritten. */
-static void say_hello(uint32_t pid, uint32_t parent)
+static void say_hello(uint32_t pid, uint32_t parent, uint64_t time)
 {
     uint64_t index = atomic_fetch_add_explicit(&trace.counters->processes, 1, memory_order_relaxed);
     if (index >= trace.header.processes)
         return;
     struct recvshim_process *entry = &trace.processes[index];
     entry->parent = parent;
-    entry->start = clock_now();
+    entry->start = time;
     memcpy(entry->comm, comm, sizeof entry->comm);
     /* Release: whoever sees the pid sees the rest. */
     atomic_store_explicit(&entry->pid, pid, memory_order_release);
 }
 
-static void store_of_process(enum recvshim_event event, int64_t result)
+static void store_of_process(enum recvshim_event event, int64_t result, uint64_t time)
 {
-    struct recvshim_record record = {
-        .time = clock_now(), .result = result, .fd = -1, .event = (uint8_t)event, .call = RECVSHIM_CALL_NONE};
+    struct recvshim_record record = recorder_blank;
+    record.time = time;
+    record.result = result;
+    record.event = (uint8_t)event;
     if (recorder_tracing() && recorder_wants(event))
         recorder_store(&record);
 }
@@ -59,11 +65,11 @@ static void store_of_process(enum recvshim_event event, int64_t result)
 void recorder_exit(int status)
 {
     if (process_exits())
-        store_of_process(RECVSHIM_EVENT_EXIT, status);
+        store_of_process(RECVSHIM_EVENT_EXIT, status, clock_now());
 }
 
-/* A process or a thread that stores its first record. */
-__attribute__((cold, noinline)) static void meet(struct process_self *self)
+/* A process or a thread that stores its first record, of this time: a process begins before it. */
+__attribute__((cold, noinline)) static void meet(struct process_self *self, uint64_t time)
 {
     uint32_t parent;
     if (!process_renew(self, &parent))
@@ -71,8 +77,8 @@ __attribute__((cold, noinline)) static void meet(struct process_self *self)
     /* A child that unshare(CLONE_NEWPID) put into a namespace of its own. */
     if (parent == 0)
         count(&trace.counters->foreign);
-    say_hello(self->pid, parent);
-    store_of_process(RECVSHIM_EVENT_START, 0);
+    say_hello(self->pid, parent, time - 1);
+    store_of_process(RECVSHIM_EVENT_START, 0, time - 1);
 }
 
 struct trace_error recorder_start(const char *path, const struct trace_options *options)
@@ -88,6 +94,7 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
     ring.slot_mask = trace.header.slots - 1;
     ring.slots_log2 = (uint32_t)__builtin_ctzll(trace.header.slots);
     ring.shard_mask = trace.header.shards - 1;
+    ring.counters = trace.counters;
     ring.laps = trace.header.mode == RECVSHIM_MODE_STOP ? 1 : UINT64_MAX;
     prctl(PR_GET_NAME, comm);
     if (identity_pid_namespace() != trace.header.pid_namespace)
@@ -95,11 +102,12 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
     struct process_self self;
     uint32_t parent;
     bool first = process_renew(&self, &parent);
+    uint64_t time = clock_now();
     if (first)
-        say_hello(self.pid, parent);
+        say_hello(self.pid, parent, time);
     atomic_store_explicit(&recorder_control, trace.control, memory_order_release);
     if (first)
-        store_of_process(RECVSHIM_EVENT_START, 0);
+        store_of_process(RECVSHIM_EVENT_START, 0, time);
     return error;
 }
 
@@ -108,13 +116,7 @@ uint64_t recorder_new_connection(void)
     const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
     if (control == &nothing_recorded)
         return 0;
-    return atomic_fetch_add_explicit(&trace.counters->connections, 1, memory_order_relaxed) + 1;
-}
-
-uint64_t recorder_newest_connection(void)
-{
-    const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
-    return control == &nothing_recorded ? 0 : atomic_load_explicit(&trace.counters->connections, memory_order_relaxed);
+    return atomic_fetch_add_explicit(&ring.counters->connections, 1, memory_order_relaxed) + 1;
 }
 
 /* FNV-1a. */
@@ -168,7 +170,7 @@ void recorder_store(struct recvshim_record *record)
 {
     struct process_self self;
     if (!process_known(&self))
-        meet(&self);
+        meet(&self, record->time);
     record->pid = self.pid;
     record->tid = self.tid;
 

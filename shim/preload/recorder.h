@@ -30,6 +30,10 @@ static inline bool recorder_wants(enum recvshim_event event)
 /* Join the trace, or make it. For the constructor. */
 struct trace_error recorder_start(const char *path, const struct trace_options *options);
 
+/* What a record begins as: of no receive, with no descriptor. Copied from a constant, because GCC clears a structure
+ * of this size with `rep stos`, which costs as much as the clock. */
+extern const struct recvshim_record recorder_blank;
+
 /* Fill in who wrote the record, and store it. Wait-free and safe in a signal handler that interrupted another store;
  * a record that finds no room is counted. Called after the call returned, so that one that was cancelled or jumped out
  * of holds nothing. */
@@ -38,9 +42,6 @@ void recorder_store(struct recvshim_record *record);
 /* A new connection id, counted within the trace; 0 while there is none: what was made before gets its id with its first
  * record. */
 uint64_t recorder_new_connection(void);
-
-/* The newest id given out; 0 while there is no trace. */
-uint64_t recorder_newest_connection(void);
 
 /* The process is about to end with this status: once for each process, and only if it has recorded something. */
 void recorder_exit(int status);

@@ -13,7 +13,7 @@
     X(ABORTED, "aborted", "aborted on this side")                                                                      \
     X(UNREACHABLE, "unreachable", "peer cannot be reached")                                                            \
     X(LOCAL_SHUTDOWN, "local-shutdown", "shut down by the program itself")                                             \
-    X(UNKNOWN, "unknown", "for an unknown reason")
+    X(UNKNOWN, "unknown", "reason unknown")
 
 #define CAUSE_ENUM(id, name, meaning) CAUSE_##id,
 enum cause { CAUSE_TABLE(CAUSE_ENUM) CAUSES };

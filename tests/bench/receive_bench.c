@@ -22,15 +22,17 @@
 #include <time.h>
 #include <unistd.h>
 
-#define THREADS_MAX 64
-#define UDP_BATCH   200 /* a datagram of one byte takes 768 of the 208 KiB that a receive buffer has by default */
-#define TCP_BATCH   4096
-#define PATIENCE    60 /* s: a datagram that got lost would be waited for for ever */
+#define THREADS_MAX  64
+#define UDP_BATCH    200 /* a datagram of one byte takes 768 of the 208 KiB that a receive buffer has by default */
+#define TCP_BATCH    4096
+#define ACCEPT_BATCH 200
+#define PATIENCE     60 /* s: a datagram that got lost would be waited for for ever */
 
 struct worker {
     const struct scenario *scenario;
     pthread_t thread;
     int sender, receiver;
+    int *clients;     /* of a listener: ACCEPT_BATCH of them, 0 where there is none yet */
     double wall, cpu; /* ns a receive, in the last round */
 };
 
@@ -38,6 +40,7 @@ struct scenario {
     const char *name;
     int batch;   /* receives between two fillings */
     int batches; /* in a round */
+    int records; /* that one receive, with what fills it, leaves in a trace */
     void (*open)(struct worker *worker);
     void (*fill)(const struct worker *worker, int count);
     void (*receive)(const struct worker *worker, int count);
@@ -94,6 +97,18 @@ static void open_udp(struct worker *worker)
     connect_to(worker->sender, &address);
 }
 
+static void open_listener(struct worker *worker)
+{
+    struct sockaddr_in6 address;
+    worker->receiver = new_socket(SOCK_STREAM);
+    bind_to_loopback(worker->receiver, &address);
+    if (listen(worker->receiver, ACCEPT_BATCH) != 0)
+        err(1, "listen");
+    worker->clients = calloc(ACCEPT_BATCH, sizeof *worker->clients);
+    if (worker->clients == NULL)
+        err(1, "calloc");
+}
+
 /* ---- filling them ---- */
 
 static void fill_tcp(const struct worker *worker, int count)
@@ -112,6 +127,35 @@ static void fill_udp(const struct worker *worker, int count)
 {
     for (int i = 0; i < count; i++)
         if (send(worker->sender, "", 1, 0) != 1)
+            err(1, "send");
+}
+
+/* Closed by a reset, so that no port has to wait. */
+static void replace_client(int *client, const struct sockaddr_in6 *address)
+{
+    const struct linger at_once = {1, 0};
+    if (*client != 0)
+        close(*client);
+    *client = new_socket(SOCK_STREAM);
+    setsockopt(*client, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    connect_to(*client, address);
+}
+
+static void connect_clients(const struct worker *worker, int count)
+{
+    struct sockaddr_in6 address;
+    socklen_t length = sizeof address;
+    if (getsockname(worker->receiver, (struct sockaddr *)&address, &length) != 0)
+        err(1, "getsockname");
+    for (int i = 0; i < count; i++)
+        replace_client(&worker->clients[i], &address);
+}
+
+static void connect_and_send(const struct worker *worker, int count)
+{
+    connect_clients(worker, count);
+    for (int i = 0; i < count; i++)
+        if (send(worker->clients[i], "", 1, 0) != 1)
             err(1, "send");
 }
 
@@ -150,13 +194,42 @@ static void receive_nothing(const struct worker *worker, int count)
             errx(1, "recv found something");
 }
 
+static int accept_one(const struct worker *worker)
+{
+    struct sockaddr_in6 address;
+    socklen_t length = sizeof address;
+    int fd = accept4(worker->receiver, (struct sockaddr *)&address, &length, SOCK_CLOEXEC);
+    if (fd < 0)
+        err(1, "accept4");
+    return fd;
+}
+
+static void accept_and_close(const struct worker *worker, int count)
+{
+    for (int i = 0; i < count; i++)
+        close(accept_one(worker));
+}
+
+static void serve(const struct worker *worker, int count)
+{
+    for (int i = 0; i < count; i++) {
+        char byte;
+        int fd = accept_one(worker);
+        if (recv(fd, &byte, 1, 0) != 1)
+            err(1, "recv");
+        close(fd);
+    }
+}
+
 static const struct scenario scenarios[] = {
-    {"tcp", TCP_BATCH, 1, open_tcp, fill_tcp, receive},
-    {"udp6", UDP_BATCH, 20, open_udp, fill_udp, receive_from},
-    {"eagain", 8192, 1, open_tcp, fill_nothing, receive_nothing},
+    {"tcp", TCP_BATCH, 1, 1, open_tcp, fill_tcp, receive},
+    {"udp6", UDP_BATCH, 20, 1, open_udp, fill_udp, receive_from},
+    {"eagain", 8192, 1, 1, open_tcp, fill_nothing, receive_nothing},
+    {"accept", ACCEPT_BATCH, 5, 4, open_listener, connect_clients, accept_and_close},
+    {"serve", ACCEPT_BATCH, 5, 5, open_listener, connect_and_send, serve},
     /* Under null_recv.so only: nobody fills these. */
-    {"null", 32768, 1, open_tcp, fill_nothing, receive},
-    {"null6", 32768, 1, open_udp, fill_nothing, receive_from},
+    {"null", 32768, 1, 1, open_tcp, fill_nothing, receive},
+    {"null6", 32768, 1, 1, open_udp, fill_nothing, receive_from},
 };
 
 /* ---- the measurement ---- */
@@ -209,7 +282,7 @@ static void warm_up(const struct worker *worker, long receives)
         CPU_SET(cpu, &one);
         if (sched_setaffinity(0, sizeof one, &one) != 0)
             err(1, "sched_setaffinity");
-        for (long done = 0; done < receives; done += worker->scenario->batch) {
+        for (long done = 0; done < receives; done += (long)worker->scenario->batch * worker->scenario->records) {
             worker->scenario->fill(worker, worker->scenario->batch);
             worker->scenario->receive(worker, worker->scenario->batch);
         }
@@ -241,7 +314,7 @@ static const struct scenario *find_scenario(const char *name)
 int main(int count, char **arguments)
 {
     if (count != 4)
-        errx(2, "usage: receive_bench tcp|udp6|eagain|null|null6 THREADS WARMUP");
+        errx(2, "usage: receive_bench tcp|udp6|eagain|accept|serve|null|null6 THREADS WARMUP");
     const struct scenario *scenario = find_scenario(arguments[1]);
     long threads = strtol(arguments[2], NULL, 10);
     if (threads < 1 || threads > THREADS_MAX)

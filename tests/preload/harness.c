@@ -249,6 +249,16 @@ struct ring read_receives(const char *path)
     return ring;
 }
 
+const char *events_of(const struct ring *ring)
+{
+    static const char letters[RECVSHIM_EVENTS + 1] = "RedEiwcax<>";
+    char *text = calloc((size_t)ring->count + 1, 1);
+    cr_assert(text != NULL);
+    for (long long i = 0; i < ring->count; i++)
+        text[i] = letters[ring->records[i].event];
+    return text;
+}
+
 void free_ring(struct ring *ring)
 {
     free(ring->records);

@@ -3,23 +3,12 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 TestSuite(disconnect, .init = harness_begin, .fini = harness_end);
 
-/* The events of the trace by their numbers, in time order: "0 2 ". */
-static const char *events_of(const struct ring *ring)
-{
-    char *text = calloc((size_t)ring->count + 1, 8), *at = text;
-    for (long long i = 0; i < ring->count; i++)
-        at += sprintf(at, "%c", "RedEiw"[ring->records[i].event]);
-    return text;
-}
-
-/* What the program saw, as result/errno each, and what is in the trace: R receive, e empty, d disconnect, E error,
- * i interrupted, w would-block. */
+/* What the program saw, as result/errno each, and what is in the trace. */
 static struct ring check(const char *way, const char *seen, const char *events)
 {
     struct finished native = RUN(.argv = {"hangup", way}, .native = true);

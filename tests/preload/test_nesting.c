@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include <criterion/criterion.h>
+#include <signal.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -108,6 +109,26 @@ Test(nesting, seccomp_filter)
     cr_expect_eq(ring.count, 102);
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_DISCONNECT), 1);
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_WOULD_BLOCK), 1);
+}
+
+/* At the end of a TCP connection its state would be looked up, which the filter does not expect: not once it is
+ * announced, unless the user insists. That the last is killed proves that the first had something to leave out. */
+Test(nesting, seccomp_filter_ends_the_look_ups)
+{
+    struct finished job = RUN(.argv = {"filtered", "tcp=1"});
+    cr_assert(exited_with(&job, 0));
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_DISCONNECT), 1);
+    for (long long i = 0; i < ring.count; i++)
+        cr_expect_eq(ring.records[i].result_flags & RECVSHIM_RESULT_TCP, 0);
+
+    job = RUN(.argv = {"filtered", "tcp=1", "seccomp=1"});
+    cr_expect(exited_with(&job, 0));
+    job = RUN(.argv = {"filtered", "tcp=1"}, .env = {"RECVSHIM_LOOKUP=on"});
+    cr_expect(killed_by(&job, SIGSYS));
+    job = RUN(.argv = {"filtered", "tcp=1"}, .env = {"RECVSHIM_LOOKUP=off"});
+    cr_expect(exited_with(&job, 0));
 }
 
 Test(nesting, seccomp_filter_and_a_new_thread)

@@ -1,5 +1,5 @@
-/* Installs a filter under which every system call but the few of its own kills it, and goes on receiving; with
- * thread=1 in a new thread too. */
+/* Installs a filter under which every system call but the few of its own kills it, and goes on receiving, until the
+ * peer hangs up and it closes; with thread=1 in a new thread too, with tcp=1 over TCP, with seccomp=1 by seccomp(2). */
 #include "victim.h"
 
 #include <linux/filter.h>
@@ -12,7 +12,7 @@ static int fds[2];
 
 #define ALLOW(name) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
-static void filter(bool with_threads)
+static void filter(bool with_threads, bool by_seccomp)
 {
     struct sock_filter own[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
@@ -50,7 +50,11 @@ static void filter(bool with_threads)
     struct sock_fprog program = {sizeof own / sizeof own[0], own};
     struct sock_fprog with = {sizeof threads / sizeof threads[0], threads};
     must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
-    must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, with_threads ? &with : &program) == 0, "PR_SET_SECCOMP");
+    struct sock_fprog *chosen = with_threads ? &with : &program;
+    if (by_seccomp)
+        must(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, chosen) == 0, "seccomp");
+    else
+        must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, chosen) == 0, "PR_SET_SECCOMP");
 }
 
 static void *receive(void *argument)
@@ -65,8 +69,11 @@ int main(int argc, char **argv)
     bool with_threads = number(argv, "thread", 0) != 0;
     char byte;
     long in_thread = 0;
-    pair(SOCK_STREAM, fds);
-    filter(with_threads);
+    if (number(argv, "tcp", 0) != 0)
+        tcp_pair(fds, NULL);
+    else
+        pair(SOCK_STREAM, fds);
+    filter(with_threads, number(argv, "seccomp", 0) != 0);
     say("received", exchange(fds, 100));
     if (with_threads) {
         pthread_t thread;
@@ -77,5 +84,6 @@ int main(int argc, char **argv)
     say("would_block", recv(fds[0], &byte, 1, MSG_DONTWAIT));
     close(fds[1]);
     say("eof", recv(fds[0], &byte, 1, 0));
+    close(fds[0]);
     return 0;
 }

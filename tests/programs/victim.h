@@ -147,6 +147,40 @@ static inline void tick(long microseconds)
     must(setitimer(ITIMER_REAL, &timer, NULL) == 0, "setitimer");
 }
 
+/* A receive, and what came of it: ` result/errno`. */
+static inline void see(int fd, size_t length, int flags)
+{
+    char buffer[16];
+    errno = 0;
+    ssize_t result = recv(fd, buffer, length < sizeof buffer ? length : sizeof buffer, flags);
+    dprintf(STDOUT_FILENO, " %zd/%d", result, result < 0 ? errno : 0);
+}
+
+/* One of a victim's ways to behave. */
+struct way {
+    const char *name;
+    void (*show)(void);
+};
+
+/* Show the way that argument 1 names; the exit status of main(). */
+static inline int show_way(const struct way *ways, size_t count, char **argv)
+{
+    for (size_t i = 0; argv[1] != NULL && i < count; i++) {
+        if (strcmp(argv[1], ways[i].name) == 0) {
+            ways[i].show();
+            return 0;
+        }
+    }
+    return 64;
+}
+
+/* Closed, the socket sends a reset and no FIN. */
+static inline void reset_at_close(int fd)
+{
+    struct linger at_once = {1, 0};
+    must(setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0, "SO_LINGER");
+}
+
 /* Send a byte to oneself and receive it, so many times; how many arrived. */
 static inline long exchange(const int fds[2], long times)
 {

@@ -18,7 +18,7 @@ static int type_of(int fd)
 
 static uint64_t bits_of(int fd)
 {
-    return connection_word(fd) & CONNECTION_BITS;
+    return connection_word(fd) & CONNECTION_BITS & ~CONNECTION_DUPLICATED;
 }
 
 Test(connection, unknown_descriptors)
@@ -78,6 +78,7 @@ Test(connection, duplicated)
     cr_expect_eq(id_of(8), 1, "the same connection");
     cr_expect_eq(type_of(8), SOCK_STREAM);
     cr_expect_eq(bits_of(8), CONNECTION_CONNECTED);
+    cr_expect(connection_word(7) & connection_word(8) & CONNECTION_DUPLICATED);
     cr_expect(connection_may_time_out(7) && connection_may_time_out(8), "either may set it for both");
     connection_duplicated(200, 8);
     cr_expect_eq(connection_word(8), 0, "what was there before is gone");
@@ -122,22 +123,33 @@ static void visit(int fd, uint64_t word)
     cr_expect_eq(word, connection_word(fd));
 }
 
-Test(connection, ranges_leave_out_what_was_made_since)
+Test(connection, ranges)
 {
     connection_made(5, AF_INET, SOCK_STREAM, 1, 0);
     connection_made(7, AF_INET, SOCK_STREAM, 2, 0);
     connection_made(9, AF_INET, SOCK_STREAM, 3, 0);
     connection_identify(11, 4);
-    connection_for_each(6, ~0U, 3, visit);
-    cr_assert_eq(visits, 2);
-    cr_expect(visited[0] == 7 && visited[1] == 9);
-    connection_for_each(0, 5, 3, visit);
+    connection_for_each(6, ~0U, visit);
     cr_assert_eq(visits, 3);
-    connection_for_each(11, 11, 4, visit);
-    cr_assert_eq(visits, 4, "one that was identified late");
-    connection_for_each(12, 11, 9, visit);
-    connection_for_each(0, 4, 9, visit);
+    cr_expect(visited[0] == 7 && visited[1] == 9 && visited[2] == 11);
+    connection_for_each(0, 5, visit);
+    cr_assert_eq(visits, 4);
+    connection_for_each(12, 11, visit);
+    connection_for_each(0, 4, visit);
     cr_expect_eq(visits, 4);
+}
+
+Test(connection, what_happens_to_a_socket_happens_to_its_duplicates)
+{
+    connection_made(7, AF_INET, SOCK_STREAM, 1, 0);
+    connection_made(8, AF_INET, SOCK_STREAM, 2, 0);
+    connection_duplicated(7, 3);
+    connection_duplicated(3, 20);
+    cr_expect_eq(connection_mark_all(3, 1, CONNECTION_ENDED) & CONNECTION_ENDED, 0);
+    cr_expect(bits_of(7) & CONNECTION_ENDED);
+    cr_expect(bits_of(20) & CONNECTION_ENDED);
+    cr_expect_eq(bits_of(8) & CONNECTION_ENDED, 0);
+    cr_expect(connection_mark_all(20, 1, CONNECTION_ENDED) & CONNECTION_ENDED, "no news");
 }
 
 Test(connection, beyond_the_table)

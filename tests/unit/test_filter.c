@@ -52,6 +52,42 @@ Test(filter, chooses_by_what_the_record_says)
     cr_assert(accepts("fd", "5", &record));
 }
 
+/* Events that are no receives have no call: a list of calls leaves them out. */
+Test(filter, calls_are_receives)
+{
+    struct recvshim_record record = {.event = RECVSHIM_EVENT_ACCEPT, .call = RECVSHIM_CALL_NONE, .fd = 5};
+    cr_assert(accepts("fd", "5", &record));
+    cr_assert_not(accepts("call", "recv,recvfrom", &record));
+    cr_assert_not(accepts("call", "all", &record));
+    cr_assert(accepts("event", "connect,accept,close", &record));
+    cr_assert(accepts("event", "all", &record));
+    cr_assert_not(accepts("event", "start,exit", &record));
+}
+
+Test(filter, knows_the_connections_asked_for)
+{
+    struct filter filter;
+    struct recvshim_record record = {.connection = 7};
+    filter_init(&filter, NOW);
+    cr_assert_eq(filter_connection(&filter, &record), 0);
+    cr_assert_not(filter_is_one_connection(&filter));
+    filter_parse(&filter, "connection", "7");
+    cr_assert(filter_is_one_connection(&filter));
+    filter_parse(&filter, "connection", "0");
+    cr_assert_not(filter_is_one_connection(&filter), "0 is no connection");
+    filter_parse(&filter, "connection", "5,7,9,7");
+    cr_assert_eq(filter_connection(&filter, &record), 10);
+    cr_assert_not(filter_is_one_connection(&filter));
+    static const char *const others[][2] = {{"event", "all"}, {"call", "all"},  {"pid", "1"},    {"fd", "1"},
+                                            {"peer", "::/0"}, {"since", "-5m"}, {"until", "-5m"}};
+    for (size_t i = 0; i < sizeof others / sizeof others[0]; i++) {
+        filter_init(&filter, NOW);
+        filter_parse(&filter, "connection", "7");
+        filter_parse(&filter, others[i][0], others[i][1]);
+        cr_assert_not(filter_is_one_connection(&filter), "%s", others[i][0]);
+    }
+}
+
 Test(filter, refuses_nonsense)
 {
     static const char *const bad[][2] = {

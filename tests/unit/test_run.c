@@ -220,3 +220,27 @@ Test(run, does_not_judge_by_a_full_table)
     cr_assert_eq(STATUS("run", "--trace", path, "true"), 0);
     expect_said("no recv or recvfrom was seen");
 }
+
+/* A process that starts, connects and exits has received nothing. */
+Test(run, says_that_nothing_was_received_among_other_events)
+{
+    make_trace();
+    struct trace other;
+    cr_assert_null(trace_open(path, TRACE_CONTROL, &other).what);
+    atomic_store(&other.counters->processes, other.header.processes + 1U);
+    int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
+    pid_t pid = start((char *[]){"recvshim", "run", "-o", "/dev/null", "--trace", path, "sh", "-c",
+                                 "echo started; exec sleep 0.5", NULL},
+                      out, err);
+    for (char text[8] = ""; text[0] == '\0'; usleep(10000))
+        cr_assert_geq(pread(out, text, sizeof text, 0), 0);
+    struct recvshim_record record = fixture_record(2000000000, 0);
+    record.event = RECVSHIM_EVENT_START;
+    record.call = RECVSHIM_CALL_NONE;
+    fixture_store(&other, 0, &record);
+    trace_close(&other);
+    cr_assert_eq(wait_status(pid), 0);
+    slurp(err, said, sizeof said);
+    expect_said("no recv or recvfrom was seen");
+    close(out);
+}

@@ -105,6 +105,12 @@ Test(show, prints_and_counts)
     cr_assert_not_null(strstr(printed, "2001-09-09 01:46:40.000000 curl[42] recv(5, 100) = 12\n"));
     cr_assert_eq(STATUS("show", "--follow", "--format", "json", path), 0, "nobody writes: it ends");
     cr_assert_eq(strncmp(printed, "{\"time\":\"2001-09-09T01:46:40.000000012Z\"", 40), 0);
+    cr_assert_eq(STATUS("show", "--color", "always", path), 0);
+    cr_assert_not_null(strchr(printed, '\033'));
+    cr_assert_eq(STATUS("show", "--color=always", "--color=never", path), 0);
+    cr_assert_null(strchr(printed, '\033'));
+    cr_assert_eq(STATUS("show", "--color=auto", path), 0, "this is no terminal");
+    cr_assert_null(strchr(printed, '\033'));
     cr_assert_eq(STATUS("show", "--pid", "43", path), 0);
     cr_assert_str_eq(printed, "");
     cr_assert_eq(STATUS("show", path, "-o", "/dev/full"), 1);
