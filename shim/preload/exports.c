@@ -5,10 +5,8 @@
 #include "receive.h"
 
 #include <asm/socket.h>
-#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <linux/seccomp.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -272,37 +270,6 @@ EXPORT int prctl(int option, ...)
     next_prctl_function *next = next_prctl();
     return next != NULL ? next(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
 }
-
-#if defined __x86_64__ && defined __LP64__
-/* The kernel, for a call out of dlsym: this file's other definitions enter it by the one below. */
-static long enter_kernel(long number, long a, long b, long c, long d, long e, long f)
-{
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    if (result >= -4095 && result < 0) {
-        errno = (int)-result;
-        return -1;
-    }
-    return result;
-}
-
-/* Up to six arguments of any kind, in the places where libc's own definition has them. It ends in a jump, so that what
- * the kernel does to the stack (clone) happens to the caller's. */
-long export_syscall(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
-EXPORT long export_syscall(long number, long a, long b, long c, long d, long e, long f)
-{
-    if (number == SYS_seccomp && (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER))
-        query_filter_announced();
-    next_syscall_function *next = next_syscall();
-    return next != NULL ? next(number, a, b, c, d, e, f) : enter_kernel(number, a, b, c, d, e, f);
-}
-#endif
 
 EXPORT void _exit(int status)
 {
