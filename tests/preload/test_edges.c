@@ -27,3 +27,29 @@ Test(edges, syscall_with_six_arguments)
 {
     as_natively("six-arguments", NULL);
 }
+
+Test(edges, a_handler_that_vforks_in_the_midst_of_vfork)
+{
+    as_natively("vfork-in-handler", "lower_vfork.so");
+}
+
+Test(edges, a_filter_of_a_child_of_vfork_is_not_its_parents)
+{
+    as_natively("vfork-filter", NULL);
+    struct ring ring = read_trace(trace_path());
+    for (long long i = 0; i < ring.count; i++)
+        if (ring.records[i].event == RECVSHIM_EVENT_DISCONNECT)
+            cr_expect(ring.records[i].result_flags & RECVSHIM_RESULT_TCP);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_DISCONNECT), 1);
+}
+
+Test(edges, a_process_forked_by_a_child_of_vfork)
+{
+    as_natively("vfork-forks", NULL);
+    struct ring ring = read_trace(trace_path());
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_RECEIVE), 3);
+    for (long long i = 0; i < ring.count; i++)
+        for (long long n = 0; n < i; n++)
+            if (is_receive(&ring.records[i]) && is_receive(&ring.records[n]))
+                cr_expect_neq(ring.records[i].connection, ring.records[n].connection);
+}
