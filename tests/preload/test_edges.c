@@ -3,8 +3,8 @@
 
 #include <criterion/criterion.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 
 TestSuite(edges, .init = harness_begin, .fini = harness_end);
 
@@ -16,6 +16,15 @@ static struct finished as_natively(const char *way, const char *after)
     cr_assert(exited_with(&job, 0));
     cr_assert_str_eq(job.out, native.out, "%s", job.out);
     return job;
+}
+
+static const struct recvshim_record *find(const struct ring *ring, enum recvshim_event event, long long requested)
+{
+    for (long long i = 0; i < ring->count; i++)
+        if (ring->records[i].event == event && (long long)ring->records[i].requested == requested)
+            return &ring->records[i];
+    cr_assert_fail("event %d of %lld bytes is not there", (int)event, requested);
+    return NULL;
 }
 
 Test(edges, the_frame_of_a_caller_of_syscall_is_not_written_to)
@@ -43,6 +52,17 @@ Test(edges, a_filter_of_a_child_of_vfork_is_not_its_parents)
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_DISCONNECT), 1);
 }
 
+Test(edges, what_a_child_of_vfork_receives_is_not_its_parents)
+{
+    struct finished job = as_natively("vfork-receives", NULL);
+    struct ring ring = read_trace(trace_path());
+    const struct recvshim_record *own = find(&ring, RECVSHIM_EVENT_RECEIVE, said(&job, "one"));
+    const struct recvshim_record *childs = find(&ring, RECVSHIM_EVENT_DISCONNECT, said(&job, "other"));
+    const struct recvshim_record *end = find(&ring, RECVSHIM_EVENT_DISCONNECT, said(&job, "one"));
+    cr_expect_neq(own->connection, childs->connection);
+    cr_expect_eq(own->connection, end->connection);
+}
+
 Test(edges, a_process_forked_by_a_child_of_vfork)
 {
     as_natively("vfork-forks", NULL);
@@ -52,4 +72,14 @@ Test(edges, a_process_forked_by_a_child_of_vfork)
         for (long long n = 0; n < i; n++)
             if (is_receive(&ring.records[i]) && is_receive(&ring.records[n]))
                 cr_expect_neq(ring.records[i].connection, ring.records[n].connection);
+}
+
+Test(edges, an_unknown_socket_whose_number_is_another_connections)
+{
+    struct finished job = RUN(.argv = {"edges", "unknown-reused"}, .after = "lower_reuse.so");
+    cr_assert(exited_with(&job, 0));
+    struct ring ring = read_trace(trace_path());
+    const struct recvshim_record *ended = find(&ring, RECVSHIM_EVENT_DISCONNECT, 1);
+    const struct recvshim_record *other = find(&ring, RECVSHIM_EVENT_DISCONNECT, 200);
+    cr_expect_neq(ended->connection, other->connection);
 }
