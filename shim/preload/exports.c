@@ -104,11 +104,11 @@ EXPORT int accept4(int listener, __SOCKADDR_ARG address, socklen_t *address_leng
 
 EXPORT int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
 {
-    uint64_t entry = lifecycle_entry();
+    struct connecting before = lifecycle_connecting(fd);
     next_connect_function *next = next_connect();
     int result =
         next != NULL ? next(fd, ADDRESS(address), length) : (int)syscall(SYS_connect, fd, ADDRESS(address), length);
-    lifecycle_connected(fd, ADDRESS(address), length, result, entry);
+    lifecycle_connected(fd, ADDRESS(address), length, result, before);
     return result;
 }
 

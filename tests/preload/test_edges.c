@@ -74,6 +74,23 @@ Test(edges, a_process_forked_by_a_child_of_vfork)
                 cr_expect_neq(ring.records[i].connection, ring.records[n].connection);
 }
 
+Test(edges, connected_under_a_number_that_is_another_connections)
+{
+    struct finished job =
+        RUN(.argv = {"edges", "connect-reused"}, .after = "lower_reuse.so", .env = {"LOWER_REUSE=connect"});
+    cr_assert(exited_with(&job, 0));
+    struct ring ring = read_trace(trace_path());
+    const struct recvshim_record *received = find(&ring, RECVSHIM_EVENT_RECEIVE, 200);
+    cr_expect_eq(received->family, AF_UNIX);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_CONNECT), 1);
+    for (long long i = 0; i < ring.count; i++) {
+        if (ring.records[i].event != RECVSHIM_EVENT_CONNECT)
+            continue;
+        cr_expect_neq(ring.records[i].connection, received->connection);
+        cr_expect_eq(ring.records[i].port, said(&job, "port"));
+    }
+}
+
 Test(edges, an_unknown_socket_whose_number_is_another_connections)
 {
     struct finished job = RUN(.argv = {"edges", "unknown-reused"}, .after = "lower_reuse.so");
@@ -82,4 +99,11 @@ Test(edges, an_unknown_socket_whose_number_is_another_connections)
     const struct recvshim_record *ended = find(&ring, RECVSHIM_EVENT_DISCONNECT, 1);
     const struct recvshim_record *other = find(&ring, RECVSHIM_EVENT_DISCONNECT, 200);
     cr_expect_neq(ended->connection, other->connection);
+}
+
+Test(edges, lengths_at_impossible_addresses)
+{
+    as_natively("lengths", NULL);
+    struct finished idle = RUN(.argv = {"edges", "lengths"}, .env = {"RECVSHIM_TRACE"});
+    cr_assert(exited_with(&idle, 0));
 }
