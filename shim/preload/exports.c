@@ -3,10 +3,13 @@
 #include "next.h"
 #include "query.h"
 #include "receive.h"
+#include "vfork.h"
 
 #include <asm/socket.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -269,6 +272,44 @@ EXPORT int prctl(int option, ...)
         query_filter_announced();
     next_prctl_function *next = next_prctl();
     return next != NULL ? next(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
+}
+
+/* A function that clone is to call, in a child that has its parent's memory while the parent waits. */
+struct beginning {
+    int (*function)(void *);
+    void *argument;
+};
+
+static int begin_child(void *beginning)
+{
+    struct beginning own = *(const struct beginning *)beginning;
+    vfork_nesting.depth++;
+    return own.function(own.argument);
+}
+
+/* Up to three pointers follow; those that are not there are read and passed on as libc's own clone does it. What is
+ * vfork but for its stack (Qt starts programs so) is noted as vfork is. */
+EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
+{
+    va_list arguments;
+    va_start(arguments, argument);
+    void *parent_tid = va_arg(arguments, void *), *tls = va_arg(arguments, void *);
+    void *child_tid = va_arg(arguments, void *);
+    va_end(arguments);
+    next_clone_function *next = next_clone();
+    if (next == NULL) {
+        errno = EAGAIN;
+        return -1;
+    }
+    const int as_vfork = CLONE_VM | CLONE_VFORK;
+    if ((flags & (as_vfork | CLONE_THREAD | CLONE_SETTLS)) != as_vfork || function == NULL)
+        return next(function, stack, flags, argument, parent_tid, tls, child_tid);
+    struct beginning beginning = {function, argument};
+    vfork_begins();
+    uint64_t depth = vfork_nesting.depth;
+    int pid = next(begin_child, stack, flags, &beginning, parent_tid, tls, child_tid);
+    vfork_nesting.depth = depth;
+    return pid;
 }
 
 EXPORT void _exit(int status)

@@ -5,10 +5,39 @@
 #include "query.h"
 
 #include <stddef.h>
+#include <sys/syscall.h>
 #include <sys/types.h>
 #include <unistd.h>
 
 _Thread_local struct vfork_nesting vfork_nesting __attribute__((used));
+
+/* A process that such a child forks has memory of its own again, and so has the child itself where vfork is only a fork
+ * (valgrind, qemu, TSan). And signals that came while the child ran are handled as soon as its parent goes on, before
+ * vfork returns there; a handler may never let it return. The two differ in nothing but what the kernel says. */
+bool vfork_confirmed(void)
+{
+    struct process_self parent;
+    if (process_has_vforked()) {
+        process_known(&parent);
+        if (parent.pid == 0 || !query_allowed() || (uint32_t)syscall(SYS_getpid) != parent.pid)
+            return true;
+    }
+    vfork_nesting.depth = 0;
+    return false;
+}
+
+void vfork_begins(void)
+{
+    if (process_has_vforked())
+        return;
+    bool filtered = vfork_nesting.depth != 0 && vfork_nesting.filtered;
+    /* What a child of vfork left here that forked this process. */
+    vfork_nesting.frames_used = 0;
+    vfork_nesting.depth = 0;
+    if (filtered)
+        query_filter_announced();
+    process_vforks();
+}
 
 #ifdef VFORK_SEEN
 
@@ -21,15 +50,7 @@ _Static_assert(VFORK_FRAMES == 8, "as the assembler has it");
 void *vfork_next(void);
 __attribute__((used)) void *vfork_next(void)
 {
-    if (!process_has_vforked()) {
-        bool filtered = vfork_nesting.depth != 0 && vfork_nesting.filtered;
-        /* What a child of vfork left here that forked this process. */
-        vfork_nesting.frames_used = 0;
-        vfork_nesting.depth = 0;
-        if (filtered)
-            query_filter_announced();
-        process_vforks();
-    }
+    vfork_begins();
     next_vfork_function *next = next_vfork();
     return next != NULL ? (void *)(uintptr_t)next : (void *)(uintptr_t)fork;
 }
@@ -38,7 +59,7 @@ __attribute__((used)) void *vfork_next(void)
  * storage, in a frame whose place there %rbx holds meanwhile: the parent finds its registers as they were, its stack
  * not. A frame is taken before anything is written to it, and given back after all has been read: a handler may vfork
  * at any point. Both then store the depth, the child one more than its parent; the parent does so after the child has
- * gone, whatever that one left there. A handler that runs just before that takes its thread for the child.
+ * gone, whatever that one left there. What runs before that is told apart by vfork_confirmed().
  *
  * %rax: the next definition, then its result. %rcx: vfork_nesting from the thread pointer on. %rbx: its frame. */
 __asm__(".text\n"
@@ -84,7 +105,8 @@ __asm__(".text\n"
         "    movq %rsi, %fs:(%rcx)\n"
         "    movq %fs:24(%rbx), %rbx\n"
         "    ret\n"
-        "2:  jmp *%rax\n" /* deeper than any program goes */
+        "2:  movq $1, %fs:(%rcx)\n" /* handlers have left with all frames: whose child it is shows later */
+        "    jmp *%rax\n"
         "    .cfi_endproc\n"
         ".size vfork, . - vfork\n");
 

@@ -3,8 +3,6 @@
 #ifndef VFORK_H
 #define VFORK_H
 
-#include "process.h"
-
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -30,12 +28,16 @@ struct vfork_nesting {
 };
 extern _Thread_local struct vfork_nesting vfork_nesting;
 
-/* Whether the calling code runs in a child of vfork, by posix_spawn's own not counted: those call nothing of ours. A
- * process that such a child forks has memory of its own again, and so has the child itself where vfork is only a fork
- * (valgrind, qemu, TSan). */
+/* Whether it does where the depth says so, which may be left from a child that is gone. */
+__attribute__((cold, noinline)) bool vfork_confirmed(void);
+
+/* Whether the calling code runs in a child of vfork, by posix_spawn's own not counted: those call nothing of ours. */
 static inline bool vfork_in_child(void)
 {
-    return vfork_nesting.depth != 0 && process_has_vforked();
+    return __builtin_expect(vfork_nesting.depth != 0, 0) && vfork_confirmed();
 }
+
+/* Before a call that makes such a child. */
+void vfork_begins(void);
 
 #endif

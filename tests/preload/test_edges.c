@@ -27,6 +27,23 @@ static const struct recvshim_record *find(const struct ring *ring, enum recvshim
     return NULL;
 }
 
+/* Receives from so many, of which each asked for another length. */
+static void expect_connections(const struct ring *ring, long long number)
+{
+    long long seen = 0;
+    for (long long i = 0; i < ring->count; i++) {
+        bool again = false;
+        for (long long n = 0; n < i && is_receive(&ring->records[i]); n++) {
+            bool same = is_receive(&ring->records[n]) && ring->records[n].requested == ring->records[i].requested;
+            if (is_receive(&ring->records[n]))
+                cr_expect_eq(ring->records[n].connection == ring->records[i].connection, same);
+            again |= same;
+        }
+        seen += is_receive(&ring->records[i]) && !again;
+    }
+    cr_expect_eq(seen, number);
+}
+
 Test(edges, the_frame_of_a_caller_of_syscall_is_not_written_to)
 {
     as_natively("read-only-frame", NULL);
@@ -67,11 +84,30 @@ Test(edges, a_process_forked_by_a_child_of_vfork)
 {
     as_natively("vfork-forks", NULL);
     struct ring ring = read_trace(trace_path());
-    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_RECEIVE), 3);
+    expect_connections(&ring, 3);
+}
+
+Test(edges, a_handler_that_jumps_out_of_vfork)
+{
+    struct finished job = as_natively("vfork-jumped-out-of", NULL);
+    struct ring ring = read_trace(trace_path());
+    expect_connections(&ring, 3);
+    int exits = 0;
     for (long long i = 0; i < ring.count; i++)
-        for (long long n = 0; n < i; n++)
-            if (is_receive(&ring.records[i]) && is_receive(&ring.records[n]))
-                cr_expect_neq(ring.records[i].connection, ring.records[n].connection);
+        exits += ring.records[i].event == RECVSHIM_EVENT_EXIT && ring.records[i].pid == (uint32_t)job.pid;
+    cr_expect_eq(exits, 1);
+}
+
+Test(edges, a_child_of_clone_in_its_parents_memory)
+{
+    struct finished job = as_natively("cloned", NULL);
+    struct ring ring = read_trace(trace_path());
+    expect_connections(&ring, 4);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_CLOSE), 4);
+    for (long long i = 0; i < ring.count; i++)
+        if (ring.records[i].event == RECVSHIM_EVENT_EXIT)
+            cr_expect_eq(ring.records[i].result, 0);
+    cr_expect_eq(said(&job, "status"), 9 << 8);
 }
 
 Test(edges, connected_under_a_number_that_is_another_connections)

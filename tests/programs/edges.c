@@ -3,6 +3,8 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <sched.h>
+#include <setjmp.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
@@ -105,6 +107,64 @@ static void vfork_receives(void)
     say("other", other.tag);
 }
 
+static void three_connections(void)
+{
+    for (int i = 0; i < 3; i++) {
+        struct tagged one = tagged_unix(SOCK_STREAM);
+        tagged_exchange(&one);
+        close(one.peer);
+        close(one.fd);
+    }
+}
+
+static sigjmp_buf before_vfork;
+
+static void jump_away(int signal)
+{
+    (void)signal;
+    siglongjmp(before_vfork, 1);
+}
+
+/* The handler runs as the parent goes on, before it has left vfork, and never comes back: ten times. */
+static void vfork_jumped_out_of(void)
+{
+    handle(SIGUSR1, jump_away, SA_NODEFER);
+    for (volatile int i = 0; i < 10; i++) {
+        if (sigsetjmp(before_vfork, 1) != 0)
+            continue;
+        pid_t pid = vfork();
+        if (pid == 0) {
+            kill(getppid(), SIGUSR1);
+            execl("/bin/true", "true", NULL);
+            _exit(70);
+        }
+        must(false, "no signal");
+    }
+    three_connections();
+}
+
+static int closes_and_ends(void *fds)
+{
+    close(((int *)fds)[0]);
+    close(((int *)fds)[1]);
+    _exit(9);
+}
+
+/* vfork with a stack of its own, as Qt starts programs. */
+static void cloned(void)
+{
+    static char stack[65536] __attribute__((aligned(16)));
+    struct tagged one = tagged_unix(SOCK_STREAM);
+    int fds[2] = {one.fd, one.peer}, status;
+    tagged_exchange(&one);
+    pid_t pid = clone(closes_and_ends, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, fds);
+    must(pid > 0 && waitpid(pid, &status, 0) == pid, "clone");
+    say("status", status);
+    tagged_exchange(&one);
+    close(one.fd);
+    three_connections();
+}
+
 /* A process of its own again, though it comes from a child of vfork. */
 static void vfork_forks(void)
 {
@@ -112,12 +172,7 @@ static void vfork_forks(void)
     if (pid == 0) {
         pid_t grandchild = fork();
         if (grandchild == 0) {
-            for (int i = 0; i < 3; i++) {
-                struct tagged one = tagged_unix(SOCK_STREAM);
-                tagged_exchange(&one);
-                close(one.peer);
-                close(one.fd);
-            }
+            three_connections();
             _exit(0);
         }
         int status = 0;
@@ -195,6 +250,8 @@ static const struct way ways[] = {
     {"vfork-filter", vfork_filter},
     {"vfork-receives", vfork_receives},
     {"vfork-forks", vfork_forks},
+    {"vfork-jumped-out-of", vfork_jumped_out_of},
+    {"cloned", cloned},
     {"connect-reused", connect_reused},
     {"unknown-reused", unknown_reused},
     {"lengths", lengths},
