@@ -86,7 +86,8 @@ void lifecycle_accepting(struct acceptance *acceptance, int listener, struct soc
 static void learn_listener(int listener, struct endpoints *endpoints)
 {
     uint64_t word = connection_word(listener);
-    if (endpoints_get(listener, connection_id(word), endpoints))
+    /* Those with a peer are of a connect that failed before it listened. */
+    if (endpoints_get(listener, connection_id(word), endpoints) && (endpoints->known & RECVSHIM_RESULT_PEER) == 0)
         return;
     *endpoints = (struct endpoints){0};
     if (!query_allowed())

@@ -143,3 +143,19 @@ Test(edges, lengths_at_impossible_addresses)
     struct finished idle = RUN(.argv = {"edges", "lengths"}, .env = {"RECVSHIM_TRACE"});
     cr_assert(exited_with(&idle, 0));
 }
+
+Test(edges, a_listener_that_could_not_be_connected)
+{
+    struct finished job = RUN(.argv = {"edges", "refused-then-listening"});
+    cr_assert(exited_with(&job, 0));
+    struct ring ring = read_trace(trace_path());
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_ACCEPT), 1);
+    for (long long i = 0; i < ring.count; i++) {
+        const struct recvshim_record *record = &ring.records[i];
+        if (record->event != RECVSHIM_EVENT_ACCEPT)
+            continue;
+        bool has_peer = (record->result_flags & RECVSHIM_RESULT_PEER) != 0;
+        cr_expect(!has_peer || record->port == said(&job, "client"), "port %u", record->port);
+        cr_expect_eq(record->local_port, said(&job, "listener"));
+    }
+}

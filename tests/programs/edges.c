@@ -208,6 +208,22 @@ static void unknown_reused(void)
     close(fds[0]);
 }
 
+/* A socket that could not be connected listens instead; there is no room for the address of who comes. */
+static void refused_then_listening(void)
+{
+    struct sockaddr_storage address;
+    socklen_t length, none = 0;
+    close(bound(AF_INET, SOCK_STREAM, &address, &length));
+    int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
+    must(connect(listener, (struct sockaddr *)&address, length) < 0 && listen(listener, 1) == 0, "listen");
+    long port = port_of(listener, false);
+    ((struct sockaddr_in *)&address)->sin_port = htons((in_port_t)port);
+    must(connect(client, (struct sockaddr *)&address, length) == 0, "connect");
+    must(accept(listener, (struct sockaddr *)&address, &none) >= 0, "accept");
+    say("listener", port);
+    say("client", port_of(client, false));
+}
+
 /* Lengths at addresses that cannot be: the kernel refuses them. */
 static void lengths(void)
 {
@@ -255,6 +271,7 @@ static const struct way ways[] = {
     {"connect-reused", connect_reused},
     {"unknown-reused", unknown_reused},
     {"lengths", lengths},
+    {"refused-then-listening", refused_then_listening},
     {"beyond", beyond},
 };
 
