@@ -155,7 +155,7 @@ static void cloned(void)
 {
     static char stack[65536] __attribute__((aligned(16)));
     struct tagged one = tagged_unix(SOCK_STREAM);
-    int fds[2] = {one.fd, one.peer}, status;
+    int fds[2] = {one.fd, one.peer}, status = 0;
     tagged_exchange(&one);
     pid_t pid = clone(closes_and_ends, stack + sizeof stack, CLONE_VM | CLONE_VFORK | SIGCHLD, fds);
     must(pid > 0 && waitpid(pid, &status, 0) == pid, "clone");
