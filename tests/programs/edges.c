@@ -247,18 +247,6 @@ static void lengths(void)
     }
 }
 
-/* A descriptor beyond what is tracked. */
-static void beyond(void)
-{
-    struct tagged one = tagged_tcp();
-    int fd = fcntl(one.fd, F_DUPFD, 65536);
-    must(fd >= 65536, "F_DUPFD");
-    for (int i = 0; i < 100; i++) {
-        must(send(one.peer, "x", 1, 0) == 1, "send");
-        must(tagged_receive(fd, one.tag) == 1, "receive");
-    }
-}
-
 static const struct way ways[] = {
     {"read-only-frame", read_only_frame},
     {"six-arguments", six_arguments},
@@ -272,7 +260,6 @@ static const struct way ways[] = {
     {"unknown-reused", unknown_reused},
     {"lengths", lengths},
     {"refused-then-listening", refused_then_listening},
-    {"beyond", beyond},
 };
 
 int main(int argc, char **argv)
