@@ -3,12 +3,13 @@
 #include "next.h"
 #include "query.h"
 #include "receive.h"
+#include "vfork.h"
 
 #include <asm/socket.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/close_range.h>
-#include <linux/seccomp.h>
+#include <sched.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -106,11 +107,11 @@ EXPORT int accept4(int listener, __SOCKADDR_ARG address, socklen_t *address_leng
 
 EXPORT int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
 {
-    uint64_t entry = lifecycle_entry();
+    struct connecting before = lifecycle_connecting(fd);
     next_connect_function *next = next_connect();
     int result =
         next != NULL ? next(fd, ADDRESS(address), length) : (int)syscall(SYS_connect, fd, ADDRESS(address), length);
-    lifecycle_connected(fd, ADDRESS(address), length, result, entry);
+    lifecycle_connected(fd, ADDRESS(address), length, result, before);
     return result;
 }
 
@@ -273,36 +274,43 @@ EXPORT int prctl(int option, ...)
     return next != NULL ? next(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
 }
 
-#if defined __x86_64__ && defined __LP64__
-/* The kernel, for a call out of dlsym: this file's other definitions enter it by the one below. */
-static long enter_kernel(long number, long a, long b, long c, long d, long e, long f)
+/* A function that clone is to call, in a child that has its parent's memory while the parent waits. */
+struct beginning {
+    int (*function)(void *);
+    void *argument;
+};
+
+static int begin_child(void *beginning)
 {
-    register long r10 __asm__("r10") = d;
-    register long r8 __asm__("r8") = e;
-    register long r9 __asm__("r9") = f;
-    long result;
-    __asm__ volatile("syscall"
-                     : "=a"(result)
-                     : "a"(number), "D"(a), "S"(b), "d"(c), "r"(r10), "r"(r8), "r"(r9)
-                     : "rcx", "r11", "memory");
-    if (result >= -4095 && result < 0) {
-        errno = (int)-result;
-        return -1;
-    }
-    return result;
+    struct beginning own = *(const struct beginning *)beginning;
+    vfork_nesting.depth++;
+    return own.function(own.argument);
 }
 
-/* Up to six arguments of any kind, in the places where libc's own definition has them. It ends in a jump, so that what
- * the kernel does to the stack (clone) happens to the caller's. */
-long export_syscall(long number, long a, long b, long c, long d, long e, long f) __asm__("syscall");
-EXPORT long export_syscall(long number, long a, long b, long c, long d, long e, long f)
+/* Up to three pointers follow; those that are not there are read and passed on as libc's own clone does it. What is
+ * vfork but for its stack (Qt starts programs so) is noted as vfork is. */
+EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument, ...)
 {
-    if (number == SYS_seccomp && (a == SECCOMP_SET_MODE_STRICT || a == SECCOMP_SET_MODE_FILTER))
-        query_filter_announced();
-    next_syscall_function *next = next_syscall();
-    return next != NULL ? next(number, a, b, c, d, e, f) : enter_kernel(number, a, b, c, d, e, f);
+    va_list arguments;
+    va_start(arguments, argument);
+    void *parent_tid = va_arg(arguments, void *), *tls = va_arg(arguments, void *);
+    void *child_tid = va_arg(arguments, void *);
+    va_end(arguments);
+    next_clone_function *next = next_clone();
+    if (next == NULL) {
+        errno = EAGAIN;
+        return -1;
+    }
+    const int as_vfork = CLONE_VM | CLONE_VFORK;
+    if ((flags & (as_vfork | CLONE_THREAD | CLONE_SETTLS)) != as_vfork || function == NULL)
+        return next(function, stack, flags, argument, parent_tid, tls, child_tid);
+    struct beginning beginning = {function, argument};
+    vfork_begins();
+    uint64_t depth = vfork_nesting.depth;
+    int pid = next(begin_child, stack, flags, &beginning, parent_tid, tls, child_tid);
+    vfork_nesting.depth = depth;
+    return pid;
 }
-#endif
 
 EXPORT void _exit(int status)
 {

@@ -72,7 +72,7 @@ void lifecycle_accepting(struct acceptance *acceptance, int listener, struct soc
 {
     acceptance->address = address;
     acceptance->length = length;
-    acceptance->room = address != NULL && length != NULL ? *length : 0;
+    acceptance->room = address != NULL && address_length_may_be_read(length) ? *length : 0;
     if (address == NULL && recorder_tracing() && connection_domain(connection_word(listener)) != 0) {
         acceptance->own_length = sizeof acceptance->own;
         acceptance->address = &acceptance->own.any;
@@ -86,7 +86,8 @@ void lifecycle_accepting(struct acceptance *acceptance, int listener, struct soc
 static void learn_listener(int listener, struct endpoints *endpoints)
 {
     uint64_t word = connection_word(listener);
-    if (endpoints_get(listener, connection_id(word), endpoints))
+    /* Those with a peer are of a connect that failed before it listened. */
+    if (endpoints_get(listener, connection_id(word), endpoints) && (endpoints->known & RECVSHIM_RESULT_PEER) == 0)
         return;
     *endpoints = (struct endpoints){0};
     if (!query_allowed())
@@ -144,9 +145,23 @@ void lifecycle_accepted(const struct acceptance *acceptance, int listener, int f
 
 /* ---- connected ---- */
 
-uint64_t lifecycle_entry(void)
+static uint64_t identified_word(int fd)
 {
-    return receive_settings.duration && recorder_tracing() ? clock_now() : 0;
+    uint64_t word = connection_word(fd);
+    if (connection_id(word) != 0 || fd < 0 || fd >= CONNECTION_DESCRIPTORS)
+        return word;
+    connection_identify(fd, new_id(fd));
+    return connection_word(fd);
+}
+
+struct connecting lifecycle_connecting(int fd)
+{
+    struct connecting before = {0};
+    if (vfork_in_child() || !endpoints_kept())
+        return before;
+    before.word = identified_word(fd);
+    before.entry = receive_settings.duration && recorder_tracing() ? clock_now() : 0;
+    return before;
 }
 
 static void report_connect(int fd, uint64_t word, const struct endpoints *endpoints, int result, int error,
@@ -204,25 +219,22 @@ static bool is_under_way(int error)
     return error == EINPROGRESS || error == EINTR;
 }
 
-static uint64_t identified_word(int fd)
-{
-    uint64_t word = connection_word(fd);
-    if (connection_id(word) != 0 || fd < 0 || fd >= CONNECTION_DESCRIPTORS)
-        return word;
-    connection_identify(fd, new_id(fd));
-    return connection_word(fd);
-}
-
 static void note_connect(int fd, const struct sockaddr *address, socklen_t length, int result, int error,
-                         uint64_t entry)
+                         struct connecting before)
 {
-    uint64_t word = identified_word(fd);
+    uint64_t word = before.word;
     struct recvshim_address peer = {0};
     sa_family_t family = AF_UNSPEC;
     /* Of these two the kernel has not read the address, which may not be there. */
     bool has_peer = (result == 0 || (error != EFAULT && error != EINVAL)) && address_take(address, length, &peer);
     if (result == 0 && length >= sizeof family)
         memcpy(&family, address, sizeof family);
+    if (connection_id(connection_word(fd)) != connection_id(word)) {
+        /* Of what it was nothing is left to note. */
+        struct endpoints endpoints = {.peer = peer, .known = has_peer ? RECVSHIM_RESULT_PEER : 0};
+        report_connect(fd, word, &endpoints, result, result == 0 ? 0 : error, before.entry);
+        return;
+    }
     if (result == 0 && family == AF_UNSPEC) {
         dissolve(fd, word);
         return;
@@ -247,16 +259,16 @@ static void note_connect(int fd, const struct sockaddr *address, socklen_t lengt
             query_endpoints(fd, false, &endpoints);
         endpoints_set(fd, connection_id(word), &endpoints);
     }
-    report_connect(fd, word, &endpoints, result, result == 0 ? 0 : error, entry);
+    report_connect(fd, word, &endpoints, result, result == 0 ? 0 : error, before.entry);
 }
 
-void lifecycle_connected(int fd, const struct sockaddr *address, socklen_t length, int result, uint64_t entry)
+void lifecycle_connected(int fd, const struct sockaddr *address, socklen_t length, int result, struct connecting before)
 {
-    int *const error = thread_get()->error, before = *error;
-    if (vfork_in_child() || !endpoints_kept() || (result != 0 && (before == EBADF || before == ENOTSOCK)))
+    int *const error = thread_get()->error, own_error = *error;
+    if (vfork_in_child() || !endpoints_kept() || (result != 0 && (own_error == EBADF || own_error == ENOTSOCK)))
         return;
-    note_connect(fd, address, length, result, before, entry);
-    *error = before;
+    note_connect(fd, address, length, result, own_error, before);
+    *error = own_error;
 }
 
 /* 0 may also mean that it is too early to tell. */

@@ -29,9 +29,15 @@ struct acceptance {
 void lifecycle_accepting(struct acceptance *acceptance, int listener, struct sockaddr *address, socklen_t *length);
 void lifecycle_accepted(const struct acceptance *acceptance, int listener, int fd);
 
-/* After connect, with the address it was given and what it returned. `entry`: lifecycle_entry() before it. */
-uint64_t lifecycle_entry(void);
-void lifecycle_connected(int fd, const struct sockaddr *address, socklen_t length, int result, uint64_t entry);
+/* Around connect, with the address it was given and what it returned. While it blocks, another thread may close the
+ * descriptor, and get its number for another connection. */
+struct connecting {
+    uint64_t word;  /* the descriptor's */
+    uint64_t entry; /* when it began; 0 where that is not needed */
+};
+struct connecting lifecycle_connecting(int fd);
+void lifecycle_connected(int fd, const struct sockaddr *address, socklen_t length, int result,
+                         struct connecting before);
 
 /* After the program has read a socket's SO_ERROR. */
 void lifecycle_error_read(int fd, int error);

@@ -38,6 +38,7 @@
     X(recvmmsg, int, (int, struct mmsghdr *, unsigned int, int, struct timespec *))                                    \
     X(prctl, int, (int, ...))                                                                                          \
     X(syscall, long, (long, long, long, long, long, long, long))                                                       \
+    X(clone, int, (int (*)(void *), void *, int, void *, ...))                                                         \
     X(vfork, pid_t, (void))                                                                                            \
     X(_exit, void, (int))
 

@@ -29,6 +29,7 @@ static void forget(void)
     atomic_store_explicit(&process_identity->trust_libc, 0, memory_order_relaxed);
     atomic_store_explicit(&process_identity->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&process_identity->exited, 0, memory_order_relaxed);
+    atomic_store_explicit(&process_identity->vforked, 0, memory_order_relaxed);
 }
 
 void process_start(void)

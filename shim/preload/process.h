@@ -18,6 +18,7 @@ struct process_identity {
     _Atomic uint32_t pid;        /* 0 in a child that has not recorded yet */
     _Atomic uint32_t trust_libc; /* libc's own note of a thread's tid is right in this process */
     _Atomic uint32_t exited;     /* its end has been told */
+    _Atomic uint32_t vforked;    /* it has children in this memory, or had */
 };
 extern struct process_identity *process_identity;
 
@@ -31,6 +32,18 @@ __attribute__((cold, noinline)) bool process_renew(struct process_self *self, ui
 /* Whether this is the first time that a process which has recorded something is said to end. A child that recorded
  * nothing is not asked who it is: under a filter of seccomp that call could change the status it ends with. */
 bool process_exits(void);
+
+/* Whether this process has called vfork. */
+static inline bool process_has_vforked(void)
+{
+    return atomic_load_explicit(&process_identity->vforked, memory_order_relaxed) != 0;
+}
+
+/* It is about to. */
+static inline void process_vforks(void)
+{
+    atomic_store_explicit(&process_identity->vforked, 1, memory_order_relaxed);
+}
 
 /* What was noted. Returns false where nothing is: in a new thread, and in a child of fork or of a raw clone. Safe in a
  * signal handler. In a child of vfork it answers for the parent, whose memory that child runs in. */

@@ -3,6 +3,7 @@
 #include "address.h"
 #include "hot.h"
 #include "next.h"
+#include "vfork.h"
 
 #include <linux/seccomp.h>
 #include <netinet/in.h>
@@ -28,13 +29,18 @@ void query_start(enum lookup_policy policy)
 
 void query_filter_announced(void)
 {
-    if (!unconditional)
+    if (unconditional)
+        return;
+    if (vfork_in_child())
+        vfork_nesting.filtered = true; /* stays: a child more or less that is not asked for is no matter */
+    else
         atomic_store_explicit(&allowed, false, memory_order_relaxed);
 }
 
 bool query_allowed(void)
 {
-    return atomic_load_explicit(&allowed, memory_order_relaxed);
+    return atomic_load_explicit(&allowed, memory_order_relaxed) &&
+           (vfork_nesting.depth == 0 || !vfork_nesting.filtered);
 }
 
 /* Past our own definition, which would take it for the program's. */

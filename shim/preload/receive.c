@@ -11,6 +11,7 @@
 #include "retry.h"
 #include "scope.h"
 #include "thread.h"
+#include "vfork.h"
 
 #include "trace/cause.h"
 #include "trace/clock.h"
@@ -33,6 +34,22 @@ struct outcome {
     socklen_t room; /* of the address buffer, as the program gave it; 0 where it wants no address */
     bool normalised; /* the scope id was changed */
 };
+
+/* A child of vfork may have anything under its parent's numbers: nothing is known to it, and it notes nothing. */
+static inline uint64_t word_of(int fd)
+{
+    if (__builtin_expect(vfork_nesting.depth != 0, 0) && vfork_in_child())
+        return 0;
+    return connection_word(fd);
+}
+
+/* The same of a descriptor that has no id yet: given one now, because afterwards the number may be another's. */
+__attribute__((cold, noinline)) static uint64_t identified(int fd, uint64_t word)
+{
+    if (fd < 0 || fd >= CONNECTION_DESCRIPTORS || vfork_in_child())
+        return word;
+    return word | connection_identify(fd, recorder_new_connection()) << CONNECTION_ID_SHIFT;
+}
 
 /* Bytes of the address that the call wrote, or would have: never more than there is room for. */
 static socklen_t address_size(const struct call *call, const struct outcome *outcome)
@@ -68,7 +85,8 @@ __attribute__((cold, noinline)) static int learn_type(int fd)
     if (!query_allowed())
         return 0;
     int domain, type = query_type(fd, &domain);
-    connection_learnt(fd, connection_id(connection_word(fd)), domain, type);
+    if (!vfork_in_child())
+        connection_learnt(fd, connection_id(connection_word(fd)), domain, type);
     return type;
 }
 
@@ -86,12 +104,9 @@ static enum recvshim_event event_of(const struct call *call, const struct outcom
 
 static uint64_t identify(int fd, uint64_t word)
 {
-    uint64_t id = connection_id(word);
-    if (id == 0)
-        id = connection_id(connection_word(fd));
-    if (id == 0 && fd < CONNECTION_DESCRIPTORS)
-        id = connection_identify(fd, recorder_new_connection());
-    return id;
+    if (connection_id(word) == 0) /* tracing began meanwhile, if it can have one */
+        word = identified(fd, word);
+    return connection_id(word);
 }
 
 /* What a connection's first receive in the trace brings with it: the kernel is asked what the program did not tell. */
@@ -103,8 +118,12 @@ __attribute__((cold, noinline)) static void meet(const struct call *call, const 
     bool noted = endpoints_get(call->fd, record->connection, &endpoints);
     if (connection_is_stream(word) && outcome->result > 0)
         bits |= CONNECTION_CONNECTED;
-    connection_mark(call->fd, record->connection, bits,
-                    (bits & CONNECTION_CONNECTED) != 0 ? CONNECTION_CONNECTING : 0U);
+    /* One that is not tracked would be asked about at each receive; and a number that is another's by now is not the
+     * one to ask about. */
+    if (record->connection == 0 ||
+        connection_mark(call->fd, record->connection, bits,
+                        (bits & CONNECTION_CONNECTED) != 0 ? CONNECTION_CONNECTING : 0U) == 0)
+        return;
 
     bool complete = noted && ((endpoints.known & RECVSHIM_RESULT_LOCAL) != 0 || endpoints.peer.family == AF_UNIX);
     if (complete || !query_allowed())
@@ -144,7 +163,7 @@ __attribute__((cold, noinline)) static void describe_end(int fd, struct recvshim
         memset(record->local_address, 0, sizeof record->local_address);
         record->tcp = tcp;
     }
-    if (cause_of(record) == CAUSE_LOCAL_SHUTDOWN)
+    if (cause_of(record) == CAUSE_LOCAL_SHUTDOWN && record->connection != 0)
         connection_mark_all(fd, record->connection, CONNECTION_PROGRAM_FIRST);
 }
 
@@ -152,7 +171,7 @@ __attribute__((cold, noinline)) static void describe_end(int fd, struct recvshim
  * another connection's by now says nothing of that. */
 static bool is_news(int fd, uint64_t connection)
 {
-    return (connection_mark_all(fd, connection, CONNECTION_ENDED) & CONNECTION_ENDED) == 0;
+    return connection == 0 || (connection_mark_all(fd, connection, CONNECTION_ENDED) & CONNECTION_ENDED) == 0;
 }
 
 /* May change errno. Out of line: what it needs on the stack is no matter of the calls that are not recorded. But all
@@ -201,7 +220,9 @@ static bool has_deadline(const struct call *call, uint64_t word)
 /* The call failed with EINTR. Out of line, as it is rare. */
 __attribute__((cold, noinline)) static void absorb(const struct call *call, struct outcome *outcome)
 {
-    outcome->word = connection_word(call->fd); /* the handler may have made another socket of it */
+    outcome->word = word_of(call->fd); /* the handler may have made another socket of it */
+    if (connection_id(outcome->word) == 0 && recorder_tracing())
+        outcome->word = identified(call->fd, outcome->word);
     struct retried retried = retry(call, connection_may_time_out, outcome->entry, outcome->room);
     outcome->result = retried.result;
     outcome->retries = retried.retries;
@@ -219,7 +240,7 @@ static ssize_t receive_at(const struct call *call, uint64_t word)
     struct outcome outcome = {.word = word};
     if (has_deadline(call, outcome.word) || (settings->duration && recorder_tracing()))
         outcome.entry = clock_now();
-    if (call->address != NULL && call->address_length != NULL)
+    if (call->address != NULL && address_length_may_be_read(call->address_length))
         outcome.room = *call->address_length;
 
     outcome.result = next_receive(call, 0, call->flags);
@@ -261,7 +282,9 @@ __attribute__((noinline)) static ssize_t receive_with_source(const struct call *
 
 ssize_t receive(const struct call *call)
 {
-    uint64_t word = connection_word(call->fd);
+    uint64_t word = word_of(call->fd);
+    if (__builtin_expect(connection_id(word) == 0 && recorder_tracing(), 0))
+        word = identified(call->fd, word);
     if (__builtin_expect(wants_source(call, word), 0))
         return receive_with_source(call, word);
     return receive_at(call, word);

@@ -12,22 +12,32 @@
 #define VFORK_SEEN 1
 #endif
 
-#define VFORK_DEPTH 4 /* children of children of ..., each in the memory of the first */
+#define VFORK_FRAMES 8 /* calls of vfork under way in one thread: of children's children, and of handlers */
 
 /* A thread's. The child has its parent's thread-local storage, too. */
 struct vfork_nesting {
-    uint64_t depth;
+    uint64_t depth; /* 0: no child of vfork */
+    uint64_t frames_used;
     struct {
         uint64_t return_address; /* the stack below the caller's frame is the child's to overwrite */
         uint64_t saved_register;
-    } frames[VFORK_DEPTH];
+        uint64_t depth; /* of who called vfork */
+        uint64_t reserved;
+    } frames[VFORK_FRAMES];
+    bool filtered; /* a child has installed a filter of seccomp: its own, and not its parent's */
 };
 extern _Thread_local struct vfork_nesting vfork_nesting;
+
+/* Whether it does where the depth says so, which may be left from a child that is gone. */
+__attribute__((cold, noinline)) bool vfork_confirmed(void);
 
 /* Whether the calling code runs in a child of vfork, by posix_spawn's own not counted: those call nothing of ours. */
 static inline bool vfork_in_child(void)
 {
-    return vfork_nesting.depth != 0;
+    return __builtin_expect(vfork_nesting.depth != 0, 0) && vfork_confirmed();
 }
+
+/* Before a call that makes such a child. */
+void vfork_begins(void);
 
 #endif
