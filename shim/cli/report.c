@@ -248,8 +248,14 @@ bool report_make(struct report *report)
         !copy_table(&report->peer_table, &totals->peers, SIZE_MAX))
         return false;
     memcpy(report->disconnects, totals->all.disconnects, sizeof report->disconnects);
-    for (size_t i = 0; i < totals->connections.count; i++)
+    for (size_t i = 0; i < totals->connections.count; i++) {
+        if (i + TOTALS_AHEAD < totals->connections.count) {
+            const struct connection *later = table_at(&totals->connections, i + TOTALS_AHEAD);
+            struct table_key key = peer_key(&later->peer);
+            table_prefetch_slot(&report->peer_table, table_hash(&report->peer_table, &key));
+        }
         judge(report, table_at(&totals->connections, i));
+    }
     return !report->peer_table.out_of_memory &&
            choose(report, &totals->connections, connection_before, &report->connections, &report->connections_shown) &&
            choose(report, &report->process_table, process_before, &report->processes, &report->processes_shown) &&

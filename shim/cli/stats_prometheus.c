@@ -65,20 +65,19 @@ static void add_label_value(struct output *output, const char *text)
 static void add_sample(struct output *output, const char *name, const char *label, const char *text, uint64_t value)
 {
     begin_sample(output, name);
-    if (label != NULL) {
-        output_byte(output, '{');
-        output_text(output, label);
-        output_byte(output, '=');
-        add_label_value(output, text);
-        output_byte(output, '}');
-    }
+    output_byte(output, '{');
+    output_text(output, label);
+    output_byte(output, '=');
+    add_label_value(output, text);
+    output_byte(output, '}');
     add_value(output, value);
 }
 
 static void add_single(struct output *output, const char *name, const char *type, const char *help, uint64_t value)
 {
     add_head(output, name, type, help);
-    add_sample(output, name, NULL, NULL, value);
+    begin_sample(output, name);
+    add_value(output, value);
 }
 
 static void add_events(const struct totals *totals, struct output *output)
@@ -130,12 +129,12 @@ static void add_processes(const struct report *report, struct output *output, co
         add_head(output, metrics[i].name, i == 0 ? "gauge" : "counter", metrics[i].help);
         uint64_t sum = 0;
         for (size_t j = 0; j < count; j++) {
-            const struct process_sums *process = sorted[j], *next = j + 1 < count ? sorted[j + 1] : NULL;
+            const struct process_sums *process = sorted[j];
             uint32_t pid = (uint32_t)process->key.words[0];
             uint64_t value;
             memcpy(&value, (const char *)&process->sums + metrics[i].offset, sizeof value);
             sum += value;
-            if (next != NULL && next->key.words[0] == pid)
+            if (j + 1 < count && ((const struct process_sums *)sorted[j + 1])->key.words[0] == pid)
                 continue;
             const char *comm = report_comm(report, pid, process->key.words[1]);
             begin_sample(output, metrics[i].name);

@@ -103,7 +103,8 @@ static void learn_listener(int listener, struct endpoints *endpoints)
     endpoints_set(listener, id, endpoints);
 }
 
-static void report_accept(int fd, const struct endpoints *endpoints)
+/* As receive.c's record(): all in one function. */
+__attribute__((flatten)) static void report_accept(int fd, const struct endpoints *endpoints)
 {
     struct recvshim_record record = begin(RECVSHIM_EVENT_ACCEPT, fd, connection_word(fd));
     record.result = fd;
@@ -167,7 +168,7 @@ static void report_connect(int fd, uint64_t word, const struct endpoints *endpoi
     recorder_store(&record);
 }
 
-static void report_close(int fd, uint64_t word)
+__attribute__((noinline, flatten)) static void report_close(int fd, uint64_t word)
 {
     struct recvshim_record record = begin(RECVSHIM_EVENT_CLOSE, fd, word);
     record.result_flags = connection_flags(word);

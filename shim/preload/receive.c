@@ -155,8 +155,9 @@ static bool is_news(int fd, uint64_t connection)
     return (connection_mark_all(fd, connection, CONNECTION_ENDED) & CONNECTION_ENDED) == 0;
 }
 
-/* May change errno. Out of line: what it needs on the stack is no matter of the calls that are not recorded. */
-__attribute__((noinline)) static void record(const struct call *call, const struct outcome *outcome)
+/* May change errno. Out of line: what it needs on the stack is no matter of the calls that are not recorded. But all
+ * that it calls is made part of it, which takes 5 of 55 ns (measured above a layer without a system call). */
+__attribute__((noinline, flatten)) static void record(const struct call *call, const struct outcome *outcome)
 {
     int type;
     enum recvshim_event event = event_of(call, outcome, &type);

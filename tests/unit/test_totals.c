@@ -234,6 +234,17 @@ Test(totals, tells_the_peers_of_a_datagram_socket_apart)
     cr_assert_eq(connection(7)->bytes, 40);
 }
 
+Test(totals, a_datagram_socket_connected_later_keeps_its_other_peers)
+{
+    struct recvshim_record record = datagram(10, 1);
+    add(&record);
+    record = datagram(20, 2);
+    record.event = RECVSHIM_EVENT_CONNECT;
+    add(&record);
+    cr_assert_neq(connection(7)->known & CONNECTION_PEERS, 0);
+    cr_assert_eq(peer(1)->bytes, 10);
+}
+
 Test(totals, bounds_the_peers_of_datagram_sockets)
 {
     for (uint32_t i = 0; i < TOTALS_PEERS_MAX + 10; i++) {
