@@ -188,7 +188,7 @@ static void do_report(void *context)
     struct stats *stats = context;
     const struct arguments *arguments = stats->arguments;
     const char *format = output_options_format(&arguments->output);
-    bool text = strcmp(format, "text") == 0;
+    bool text = strcmp(format, "text") == 0, rows = strcmp(format, "prometheus") != 0;
     struct winsize window;
     bool terminal = ioctl(stats->fd, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
     report = (struct report){.totals = &stats->totals,
@@ -196,7 +196,8 @@ static void do_report(void *context)
                              .order = arguments->order,
                              .written = stats->written,
                              .hidden = filter_hides_ends(&arguments->filter),
-                             .limit = arguments->limit != 0 ? arguments->limit
+                             .limit = !rows                   ? 0 /* it has nothing of a single connection */
+                                      : arguments->limit != 0 ? arguments->limit
                                       : text                ? ROWS_DEFAULT
                                                             : SIZE_MAX,
                              .colour = output_options_colour(&arguments->output, stats->fd),
