@@ -42,10 +42,10 @@ struct report {
     size_t peers_shown;
     struct table peer_table, process_table, parents;
     bool all_parents_known;
-    uint64_t disconnects[CAUSES];                      /* each connection's once, and those of untracked descriptors */
+    uint64_t disconnects[CAUSES];                   /* each connection's once, and those of untracked descriptors */
     uint64_t open, closed, exited, failed, unknown; /* connections, by their ends */
     uint64_t incomplete;
-    struct histogram lifetimes;                        /* of connections that have ended, and are complete */
+    struct histogram lifetimes; /* of connections that have ended, and are complete */
 };
 
 /* totals, account, order, written, hidden, limit are given. Returns false where memory ran out. */

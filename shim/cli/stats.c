@@ -134,7 +134,7 @@ struct stats {
     bool progress_wanted;
     uint64_t repaired; /* when dead slots were last looked for */
     uint64_t reports;
-    uint64_t found; /* those of the filter's connections that have an event: a set */
+    uint64_t found;                        /* those of the filter's connections that have an event: a set */
     bool written;                          /* asked before the last cycle */
     bool out_of_memory, cut_short, failed; /* failed: and said so */
 };
@@ -198,8 +198,8 @@ static void do_report(void *context)
                              .hidden = filter_hides_ends(&arguments->filter),
                              .limit = !rows                   ? 0 /* it has nothing of a single connection */
                                       : arguments->limit != 0 ? arguments->limit
-                                      : text                ? ROWS_DEFAULT
-                                                            : SIZE_MAX,
+                                      : text                  ? ROWS_DEFAULT
+                                                              : SIZE_MAX,
                              .colour = output_options_colour(&arguments->output, stats->fd),
                              .width = terminal ? window.ws_col : WIDTH};
     stats->out_of_memory = !report_make(&report);

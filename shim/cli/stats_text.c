@@ -130,7 +130,7 @@ static void describe_span(uint64_t nanoseconds, char text[32])
     else {
         uint64_t unit = 1000;
         size_t name = 1;
-        for (; nanoseconds / unit >= 1000; name++)
+        for (; nanoseconds / unit >= 1000 && name < 3; name++)
             unit *= 1000;
         /* Cut and not rounded, so that it never says 1000. */
         uint64_t whole = nanoseconds / unit, thousandths = nanoseconds % unit / (unit / 1000);
@@ -241,10 +241,10 @@ static void print_more(const struct text *text, size_t all, size_t shown, const 
 
 static void print_connections(const struct text *text)
 {
-    static const struct column columns[] = {{"ID", true},     {"PID", true},    {"COMM", false},    {"LOCAL", false},
-                                            {"PEER", false},  {"BYTES", true},  {"RECEIVES", true}, {"FIRST", false},
-                                            {"LAST", false},  {"DURATION", true}, {"END", false},     {"BY", false},
-                                            {"RTT", true},    {"RESENT", true}, {NULL, false}};
+    static const struct column columns[] = {{"ID", true},    {"PID", true},      {"COMM", false},    {"LOCAL", false},
+                                            {"PEER", false}, {"BYTES", true},    {"RECEIVES", true}, {"FIRST", false},
+                                            {"LAST", false}, {"DURATION", true}, {"END", false},     {"BY", false},
+                                            {"RTT", true},   {"RESENT", true},   {NULL, false}};
     struct column wanted[sizeof columns / sizeof columns[0]];
     const struct report *report = text->report;
     struct rows rows;

@@ -223,7 +223,8 @@ size_t table_choose(const struct table *table, table_before *before, const void 
             sink(&heap, 0);
         }
     }
-    /* The C library's merge sort: with a million items in no cache, a heap that is emptied looks at each far more often.
+    /* The C library's merge sort: with a million items in no cache, a heap that is emptied looks at each far more
+     * often.
      */
     qsort_r(chosen, count, sizeof *chosen, by_order, &heap);
     return count;

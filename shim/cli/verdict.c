@@ -28,8 +28,7 @@ struct ending verdict_ending(const struct connection *connection, bool exited)
 
 bool verdict_end_lost(const struct connection *connection, const struct reader_account *account, bool full)
 {
-    return (account->overwritten != 0 && connection->last < account->complete_since) ||
-           (full && account->dropped != 0);
+    return (account->overwritten != 0 && connection->last < account->complete_since) || (full && account->dropped != 0);
 }
 
 const char *ending_name(const struct ending *ending)
