@@ -2,6 +2,7 @@
 
 #include "guard.h"
 #include "message.h"
+#include "missing.h"
 #include "trace/clock.h"
 #include "trace/repair.h"
 
@@ -167,34 +168,7 @@ void feed_report_losses(const struct feed *feed, const char *name, bool written)
             name, lost, account->cursor, account->overwritten, account->dropped, account->died, since);
 }
 
-struct given {
-    const struct feed *feed;
-    uint64_t ids; /* of connections, from 1 on */
-};
-
-static void read_connections(void *context)
-{
-    struct given *given = context;
-    given->ids = atomic_load_explicit(&given->feed->trace->counters->connections, memory_order_relaxed);
-}
-
 bool feed_report_missing(const struct feed *feed, const char *name)
 {
-    const struct filter_numbers *wanted = &feed->filter.connections;
-    struct given given = {.feed = feed};
-    bool missing = false;
-    if (!guard_run(feed->trace, read_connections, &given))
-        return false;
-    for (size_t i = 0; i < wanted->count; i++) {
-        if ((feed->connections >> i & 1) != 0)
-            continue;
-        missing = true;
-        if (given.ids == 0)
-            message("%s: has no event of connection %" PRIu64 "; no connection was numbered in it", name,
-                    wanted->items[i]);
-        else
-            message("%s: has no event of connection %" PRIu64 "; its connections are 1 to %" PRIu64, name,
-                    wanted->items[i], given.ids);
-    }
-    return missing;
+    return missing_report(feed->trace, &feed->filter, feed->connections, name);
 }

@@ -136,6 +136,13 @@ bool filter_is_one_connection(const struct filter *filter)
            filter->since == 0 && filter->until == UINT64_MAX;
 }
 
+bool filter_hides_ends(const struct filter *filter)
+{
+    uint32_t ends = 1U << RECVSHIM_EVENT_DISCONNECT | 1U << RECVSHIM_EVENT_CLOSE | 1U << RECVSHIM_EVENT_CONNECT;
+    return (filter->events & ends) != ends || filter->calls != UINT32_MAX || filter->pids.count != 0 ||
+           filter->fds.count != 0 || filter->until != UINT64_MAX;
+}
+
 bool filter_accepts_peer(const struct filter *filter, const struct event *event)
 {
     return !filter->has_peer || peer_matches(&filter->peer, event);

@@ -42,6 +42,9 @@ uint64_t filter_connection(const struct filter *filter, const struct recvshim_re
 /* Whether all events of one connection are asked for, and nothing else. */
 bool filter_is_one_connection(const struct filter *filter);
 
+/* Whether the end of a connection may be left out where other events of it are not. */
+bool filter_hides_ends(const struct filter *filter);
+
 /* The rest. */
 bool filter_accepts_peer(const struct filter *filter, const struct event *event);
 

@@ -30,7 +30,12 @@ static struct process_sums *process_of(const struct report *report, const struct
 struct ending report_ending(const struct report *report, const struct connection *connection)
 {
     const struct process_sums *process = process_of(report, connection);
-    return verdict_ending(connection, !report->written || (process != NULL && process->exited));
+    struct ending ending = verdict_ending(connection, !report->written || (process != NULL && process->exited));
+    bool full = report->totals->trace->header.mode == RECVSHIM_MODE_STOP;
+    if ((ending.end == END_OPEN || ending.end == END_EXIT) &&
+        (report->hidden || verdict_end_lost(connection, &report->account, full)))
+        ending.end = END_UNKNOWN;
+    return ending;
 }
 
 bool report_complete(const struct report *report, const struct connection *connection)
@@ -134,7 +139,7 @@ static bool connection_before(const void *context, const void *left, const void 
     return order->reversed ? verdict < 0 : verdict > 0;
 }
 
-/* By bytes, then receives, then connections; at last by their keys, so that the order is always the same. */
+/* By bytes, then receives, connections, errors; at last by their keys, so that the order is always the same. */
 static bool sums_before(const struct sums *left, const struct sums *right, const void *left_key, const void *right_key)
 {
     int verdict = larger(left->bytes, right->bytes);
@@ -142,6 +147,8 @@ static bool sums_before(const struct sums *left, const struct sums *right, const
         verdict = larger(left->receives, right->receives);
     if (verdict == 0)
         verdict = larger(left->connections, right->connections);
+    if (verdict == 0)
+        verdict = larger(left->errors, right->errors);
     return verdict != 0 ? verdict > 0 : memcmp(left_key, right_key, sizeof(struct table_key)) < 0;
 }
 
@@ -197,6 +204,9 @@ static void judge(struct report *report, const struct connection *connection)
         break;
     case END_CONNECT_FAILED:
         report->failed++;
+        break;
+    case END_UNKNOWN:
+        report->unknown++;
         break;
     case END_DISCONNECT:
         report->disconnects[ending.cause]++;

@@ -28,6 +28,7 @@ struct report {
     struct reader_account account;
     struct report_order order;
     bool written; /* somebody may still write the trace */
+    bool hidden;  /* a filter leaves out what may be the end of a connection */
     size_t limit; /* rows of each table */
     bool colour;
     size_t width; /* columns of the terminal; 80 where there is none */
@@ -41,12 +42,13 @@ struct report {
     size_t peers_shown;
     struct table peer_table, process_table, parents;
     bool all_parents_known;
-    uint64_t disconnects[CAUSES];                      /* each connection's once, and those of untracked descriptors */
-    uint64_t open, closed, exited, failed, incomplete; /* connections */
-    struct histogram lifetimes;                        /* of connections that have ended, and are complete */
+    uint64_t disconnects[CAUSES];                   /* each connection's once, and those of untracked descriptors */
+    uint64_t open, closed, exited, failed, unknown; /* connections, by their ends */
+    uint64_t incomplete;
+    struct histogram lifetimes; /* of connections that have ended, and are complete */
 };
 
-/* totals, account, order, written, limit are given. Returns false where memory ran out. */
+/* totals, account, order, written, hidden, limit are given. Returns false where memory ran out. */
 bool report_make(struct report *report);
 void report_free(struct report *report);
 

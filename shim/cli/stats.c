@@ -2,6 +2,7 @@
 #include "command.h"
 #include "guard.h"
 #include "message.h"
+#include "missing.h"
 #include "options.h"
 #include "progress.h"
 #include "replace.h"
@@ -133,6 +134,7 @@ struct stats {
     bool progress_wanted;
     uint64_t repaired; /* when dead slots were last looked for */
     uint64_t reports;
+    uint64_t found;                        /* those of the filter's connections that have an event: a set */
     bool written;                          /* asked before the last cycle */
     bool out_of_memory, cut_short, failed; /* failed: and said so */
 };
@@ -143,6 +145,7 @@ static void visit(void *context, const struct recvshim_record *record)
     const struct filter *filter = &stats->arguments->filter;
     if (stats->progress_wanted && stats->visited++ % 65536 == 0)
         progress_update(&stats->progress, stats->visited, stats->total);
+    stats->found |= filter_connection(filter, record);
     if (!filter_accepts_record(filter, record, recvshim_realtime(&stats->trace->header, record->time)))
         return;
     if (filter->has_peer) {
@@ -185,16 +188,18 @@ static void do_report(void *context)
     struct stats *stats = context;
     const struct arguments *arguments = stats->arguments;
     const char *format = output_options_format(&arguments->output);
-    bool text = strcmp(format, "text") == 0;
+    bool text = strcmp(format, "text") == 0, rows = strcmp(format, "prometheus") != 0;
     struct winsize window;
     bool terminal = ioctl(stats->fd, TIOCGWINSZ, &window) == 0 && window.ws_col > 0;
     report = (struct report){.totals = &stats->totals,
                              .account = reader_account(&stats->reader, stats->written),
                              .order = arguments->order,
                              .written = stats->written,
-                             .limit = arguments->limit != 0 ? arguments->limit
-                                      : text                ? ROWS_DEFAULT
-                                                            : SIZE_MAX,
+                             .hidden = filter_hides_ends(&arguments->filter),
+                             .limit = !rows                   ? 0 /* it has nothing of a single connection */
+                                      : arguments->limit != 0 ? arguments->limit
+                                      : text                  ? ROWS_DEFAULT
+                                                              : SIZE_MAX,
                              .colour = output_options_colour(&arguments->output, stats->fd),
                              .width = terminal ? window.ws_col : WIDTH};
     stats->out_of_memory = !report_make(&report);
@@ -205,21 +210,45 @@ static void do_report(void *context)
     report_free(&report);
 }
 
+/* What is left of a terminal's screen. */
+struct screen {
+    size_t rows, width, column;
+    bool escape; /* in a sequence that sets a colour */
+};
+
+/* Whether there is room for the byte: a line that is too long for the terminal goes on in its next row. */
+static bool screen_takes(struct screen *screen, char byte)
+{
+    if (byte == '\n') {
+        screen->column = 0;
+        screen->rows--;
+    } else if (screen->escape || byte == '\033') {
+        screen->escape = byte != 'm';
+    } else if (((unsigned char)byte & 0xc0) != 0x80 && screen->column++ == screen->width) {
+        screen->column = 1;
+        screen->rows--;
+    }
+    return screen->rows > 0;
+}
+
 /* As much of a report as the terminal has rows, in the place of the one before. */
 static void redraw(struct stats *stats, int memory)
 {
     struct winsize window;
-    size_t rows = ioctl(stats->fd, TIOCGWINSZ, &window) == 0 && window.ws_row > 1 ? window.ws_row - 1U : SIZE_MAX;
+    bool known = ioctl(stats->fd, TIOCGWINSZ, &window) == 0 && window.ws_row > 1 && window.ws_col > 0;
+    struct screen screen = {.rows = known ? window.ws_row : SIZE_MAX, .width = known ? window.ws_col : SIZE_MAX};
     output_init(&stats->output, stats->fd);
     output_text(&stats->output, "\033[H\033[J");
     char part[OUTPUT_EVENT_MAX];
-    for (ssize_t got, from = 0; rows > 0 && (got = pread(memory, part, sizeof part, from)) > 0; from += got) {
+    bool room = true;
+    for (ssize_t got, from = 0; room && (got = pread(memory, part, sizeof part, from)) > 0; from += got) {
         output_reserve(&stats->output);
-        for (ssize_t i = 0; i < got && rows > 0; i++) {
+        for (ssize_t i = 0; i < got && (room = screen_takes(&screen, part[i])); i++)
             output_byte(&stats->output, part[i]);
-            rows -= part[i] == '\n';
-        }
     }
+    output_reserve(&stats->output);
+    if (output_options_colour(&stats->arguments->output, stats->fd))
+        output_text(&stats->output, "\033[m");
     output_flush(&stats->output);
 }
 
@@ -305,7 +334,8 @@ static int judge(const struct stats *stats)
                 strerror(stats->output.error));
     else if (stats->reader.damaged)
         message("%s: is damaged: its cursors make no sense; what could be read was counted", stats->name);
-    else
+    else if (stats->output.error != 0 ||
+             !missing_report(stats->trace, &stats->arguments->filter, stats->found, stats->name))
         return STATUS_DONE;
     return STATUS_FAILED;
 }
@@ -353,9 +383,10 @@ int command_stats(int argc, char **argv)
         "Print what a trace adds up to: a table of connections, totals for each process and peer, distributions of "
         "sizes and times, causes of disconnects.\v"
         "A connection's PID is that of the process that received on it last. BY tells who ended it first. What was "
-        "only "
-        "looked at (MSG_PEEK) does not count as received.\n\n"
-        "Exit status: 0; 1 if the trace could not be read, or the output not be written; 2 for wrong usage.",
+        "only looked at (MSG_PEEK) does not count as received.\n\n"
+        "An END of ? may be among the records that were lost, or that a filter leaves out.\n\n"
+        "Exit status: 0; 1 if the trace could not be read, has no event of a connection that was asked for, or the "
+        "output could not be written; 2 for wrong usage.",
         children,
         NULL,
         NULL};

@@ -161,7 +161,8 @@ static void add_connection(const struct report *report, struct json *json, const
                                        [END_DISCONNECT] = "disconnect",
                                        [END_CONNECT_FAILED] = "connect-failed",
                                        [END_CLOSED] = "close",
-                                       [END_EXIT] = "exit"};
+                                       [END_EXIT] = "exit",
+                                       [END_UNKNOWN] = "unknown"};
     struct recvshim_address local;
     struct ending ending = report_ending(report, connection);
     bool several = (connection->known & CONNECTION_PEERS) != 0;
@@ -187,7 +188,7 @@ static void add_connection(const struct report *report, struct json *json, const
     add_text(json, "end", ends[ending.end]);
     add_text(json, "cause", ending.end == END_DISCONNECT ? cause_names[ending.cause] : NULL);
     add_text(json, "error", ending.end == END_CONNECT_FAILED ? error_name(ending.error) : NULL);
-    add_text(json, "ended_by", first_name(ending.first));
+    add_text(json, "first", first_name(ending.first));
     add_tcp(json, connection);
     add_truth(json, "complete", report_complete(report, connection));
     end(json, '}');
@@ -270,6 +271,7 @@ static void add_totals(const struct report *report, struct json *json)
     add_number(json, "closed", report->closed);
     add_number(json, "exited", report->exited);
     add_number(json, "connects_failed", report->failed);
+    add_number(json, "end_unknown", report->unknown);
     add_number(json, "incomplete", report->incomplete);
     begin(json, "events", '{');
     for (size_t i = 0; i <= RECVSHIM_EVENTS; i++) {

@@ -114,6 +114,42 @@ static void rows_end(struct rows *rows, const struct text *text)
     scols_unref_table(rows->table);
 }
 
+/* Three digits and a unit; from a minute on, the two largest units. */
+static void describe_span(uint64_t nanoseconds, char text[32])
+{
+    static const char *const units[] = {"ns", "us", "ms", "s"};
+    uint64_t seconds = nanoseconds / NANOSECONDS_A_SECOND, minutes = seconds / 60, hours = minutes / 60;
+    if (hours >= 24)
+        snprintf(text, 32, "%" PRIu64 "d%02" PRIu64 "h", hours / 24, hours % 24);
+    else if (hours > 0)
+        snprintf(text, 32, "%" PRIu64 "h%02" PRIu64 "m", hours, minutes % 60);
+    else if (minutes > 0)
+        snprintf(text, 32, "%" PRIu64 "m%02" PRIu64 "s", minutes, seconds % 60);
+    else if (nanoseconds < 1000)
+        snprintf(text, 32, "%" PRIu64 " ns", nanoseconds);
+    else {
+        uint64_t unit = 1000;
+        size_t name = 1;
+        for (; nanoseconds / unit >= 1000 && name < 3; name++)
+            unit *= 1000;
+        /* Cut and not rounded, so that it never says 1000. */
+        uint64_t whole = nanoseconds / unit, thousandths = nanoseconds % unit / (unit / 1000);
+        if (whole >= 100)
+            snprintf(text, 32, "%" PRIu64 " %s", whole, units[name]);
+        else if (whole >= 10)
+            snprintf(text, 32, "%" PRIu64 ".%" PRIu64 " %s", whole, thousandths / 100, units[name]);
+        else
+            snprintf(text, 32, "%" PRIu64 ".%02" PRIu64 " %s", whole, thousandths / 10, units[name]);
+    }
+}
+
+static void cell_span(struct rows *rows, uint64_t nanoseconds)
+{
+    char span[32];
+    describe_span(nanoseconds, span);
+    cell(rows, span);
+}
+
 static void cell_time(struct rows *rows, const struct text *text, uint64_t time)
 {
     uint64_t realtime = report_realtime(text->report, time);
@@ -166,7 +202,6 @@ static void add_connection(struct rows *rows, const struct text *text, const str
     const char *comm = report_comm(report, connection->pid, connection_process_time(connection));
     const char *first = first_name(ending.first);
     bool complete = report_complete(report, connection), tcp = (connection->known & CONNECTION_TCP) != 0;
-    uint64_t duration = connection->last - connection->first;
     next_row(rows);
     cell_number(rows, connection_number(connection));
     cell_number(rows, connection->pid);
@@ -178,7 +213,7 @@ static void add_connection(struct rows *rows, const struct text *text, const str
     cell_format(rows, "%" PRIu64 "%s", connection->receives, complete ? "" : "+");
     cell_time(rows, text, connection->first);
     cell_time(rows, text, connection->last);
-    cell_format(rows, "%" PRIu64 ".%03" PRIu64, duration / 1000000, duration / 1000 % 1000);
+    cell_span(rows, connection->last - connection->first);
     cell(rows, ending_name(&ending));
     if (ending.end == END_CONNECT_FAILED ||
         (ending.end == END_DISCONNECT && ending.cause != CAUSE_EOF && ending.cause != CAUSE_LOCAL_SHUTDOWN))
@@ -191,8 +226,11 @@ static void add_connection(struct rows *rows, const struct text *text, const str
         cell(rows, "");
         return;
     }
-    cell_format(rows, "%" PRIu32 ".%03" PRIu32, connection->tcp.rtt / 1000, connection->tcp.rtt % 1000);
-    cell_number(rows, connection->tcp.retransmits);
+    if (connection->tcp.rtt < 1000) /* the kernel knows no more digits */
+        cell_format(rows, "%" PRIu32 " us", connection->tcp.rtt);
+    else
+        cell_span(rows, connection->tcp.rtt * UINT64_C(1000));
+    cell_format(rows, "%u%s", connection->tcp.retransmits, connection->tcp.retransmits == UINT16_MAX ? "+" : "");
 }
 
 static void print_more(const struct text *text, size_t all, size_t shown, const char *what)
@@ -203,10 +241,10 @@ static void print_more(const struct text *text, size_t all, size_t shown, const 
 
 static void print_connections(const struct text *text)
 {
-    static const struct column columns[] = {{"ID", true},     {"PID", true},    {"COMM", false},    {"LOCAL", false},
-                                            {"PEER", false},  {"BYTES", true},  {"RECEIVES", true}, {"FIRST", false},
-                                            {"LAST", false},  {"MS", true},     {"END", false},     {"BY", false},
-                                            {"RTT MS", true}, {"RESENT", true}, {NULL, false}};
+    static const struct column columns[] = {{"ID", true},    {"PID", true},      {"COMM", false},    {"LOCAL", false},
+                                            {"PEER", false}, {"BYTES", true},    {"RECEIVES", true}, {"FIRST", false},
+                                            {"LAST", false}, {"DURATION", true}, {"END", false},     {"BY", false},
+                                            {"RTT", true},   {"RESENT", true},   {NULL, false}};
     struct column wanted[sizeof columns / sizeof columns[0]];
     const struct report *report = text->report;
     struct rows rows;
@@ -224,6 +262,9 @@ static void print_connections(const struct text *text)
     print_more(text, report->totals->connections.count, report->connections_shown, "connections");
     if (report->incomplete != 0)
         print(text, "+ at least: records of %" PRIu64 " of the connections may have been lost\n", report->incomplete);
+    if (report->unknown != 0)
+        print(text, "END ?: it may be among the %s\n",
+              report->hidden ? "events that were not asked for" : "lost records");
 }
 
 static const struct column sums_columns[] = {{"CONNECTIONS", true}, {"RECEIVES", true}, {"BYTES", true},
@@ -255,15 +296,37 @@ static bool sums_begin(struct rows *rows, const struct text *text, const struct 
     return rows_begin(rows, text, columns);
 }
 
+static void print_idle(const struct text *text, size_t idle, const char *before)
+{
+    if (idle > 0)
+        print(text, "%s%zu process%s without a connection or a receive\n", before, idle, idle == 1 ? "" : "es");
+}
+
+/* Whether a process has been seen to start or exit, and nothing else: as each of a shell script's. */
+static bool is_idle(const struct process_sums *process)
+{
+    const struct sums *sums = &process->sums;
+    return sums->connections + sums->receives + sums->errors + sums->retries == 0;
+}
+
 static void print_processes(const struct text *text)
 {
     static const struct column columns[] = {{"PID", true}, {"COMM", false}};
     const struct report *report = text->report;
     struct rows rows;
-    if (report->processes_shown == 0 || !sums_begin(&rows, text, columns, 2))
+    size_t idle = 0, shown = 0;
+    for (size_t i = 0; i < report->process_table.count; i++)
+        idle += is_idle(table_at(&report->process_table, i));
+    for (size_t i = 0; i < report->processes_shown; i++)
+        shown += !is_idle(report->processes[i]);
+    if (shown == 0 || !sums_begin(&rows, text, columns, 2)) {
+        print_idle(text, idle, "\n");
         return;
+    }
     for (size_t i = 0; i < report->processes_shown; i++) {
         const struct process_sums *process = report->processes[i];
+        if (is_idle(process))
+            continue;
         uint32_t pid = (uint32_t)process->key.words[0];
         const char *comm = report_comm(report, pid, process->key.words[1]);
         next_row(&rows);
@@ -272,7 +335,8 @@ static void print_processes(const struct text *text)
         cells_of_sums(&rows, &process->sums);
     }
     rows_end(&rows, text);
-    print_more(text, report->process_table.count, report->processes_shown, "processes");
+    print_more(text, report->process_table.count - idle, shown, "processes");
+    print_idle(text, idle, "");
 }
 
 static void print_peers(const struct text *text)
@@ -298,53 +362,70 @@ static void print_peers(const struct text *text)
               TOTALS_PEERS_MAX, others->receives, others->bytes);
 }
 
-/* A number as bpftrace writes a bucket's bound: 4K, 16M. Bounds are powers of two. */
-static void bound(uint64_t number, char text[24])
+/* A size, exactly: the bounds of buckets are powers of two. */
+static void describe_size(uint64_t bytes, char text[32])
 {
-    static const char units[] = " KMGTPE";
+    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
     size_t unit = 0;
-    while (number >= 1024 && number % 1024 == 0 && units[unit + 1] != '\0') {
-        number /= 1024;
-        unit++;
-    }
-    snprintf(text, 24, unit > 0 ? "%" PRIu64 "%c" : "%" PRIu64, number, units[unit]);
+    for (; bytes >= 1024 && bytes % 1024 == 0; unit++)
+        bytes /= 1024;
+    snprintf(text, 32, "%" PRIu64 " %s", bytes, units[unit]);
 }
 
+typedef void describer(uint64_t number, char text[32]);
+
 static void print_octave(const struct text *text, const struct histogram *histogram, unsigned int octave,
-                         uint64_t largest)
+                         uint64_t largest, describer *describe)
 {
-    char from[24], to[24] = "", range[64], bar[512];
+    char from[32], to[32] = "", range[96], bar[512];
     uint64_t count = histogram_octave(histogram, octave);
-    bound(histogram_octave_from(octave), from);
+    describe(histogram_octave_from(octave), from);
     if (octave == 0)
-        snprintf(range, sizeof range, "[0]");
+        snprintf(range, sizeof range, "[%s]", from);
     else if (octave == HISTOGRAM_OCTAVES - 1)
         snprintf(range, sizeof range, "[%s, ...)", from);
     else {
-        bound(histogram_octave_from(octave + 1), to);
+        describe(histogram_octave_from(octave + 1), to);
         snprintf(range, sizeof range, "[%s, %s)", from, to);
     }
-    size_t room = text->report->width > 40 ? text->report->width - 30 : 10;
+    size_t room = text->report->width > 44 ? text->report->width - 34 : 10;
     room = room < sizeof bar ? room : sizeof bar - 1;
     /* As if real: a count may be as large as 64 bits let it. */
     size_t length = (size_t)((double)count / (double)largest * (double)room + 0.5);
     length = length < room ? length : room;
+    length = length == 0 && count > 0 ? 1 : length; /* few are not none */
     memset(bar, '@', length);
     memset(bar + length, ' ', room - length);
     bar[room] = '\0';
-    print(text, "%-15s %10" PRIu64 " |%s|\n", range, count, bar);
+    print(text, "%-19s %10" PRIu64 " |%s|\n", range, count, bar);
 }
 
-static void print_histogram(const struct text *text, const char *title, const struct histogram *histogram)
+/* How many octaves from here on have nothing. */
+static unsigned int empty_octaves(const struct histogram *histogram, unsigned int octave)
 {
+    unsigned int count = 0;
+    while (octave + count < HISTOGRAM_OCTAVES && histogram_octave(histogram, octave + count) == 0)
+        count++;
+    return count;
+}
+
+static void print_histogram(const struct text *text, const char *title, const struct histogram *histogram,
+                            describer *describe)
+{
+    static const struct {
+        const char *name;
+        unsigned int permille;
+    } quantiles[] = {{"p50", 500}, {"p90", 900}, {"p99", 990}, {"max", 1000}};
     if (histogram->count == 0)
         return;
-    print(text, "\n%s: p50 %" PRIu64 ", p90 %" PRIu64 ", p99 %" PRIu64 ", max %" PRIu64 "\n", title,
-          histogram_quantile(histogram, 500), histogram_quantile(histogram, 900), histogram_quantile(histogram, 990),
-          histogram->max);
-    unsigned int first = 0, last = HISTOGRAM_OCTAVES - 1;
-    while (histogram_octave(histogram, first) == 0)
-        first++;
+    print(text, "\n%s:", title);
+    for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++) {
+        char number[32];
+        describe(histogram_quantile(histogram, quantiles[i].permille), number);
+        print(text, "%s %s %s", i > 0 ? "," : "", quantiles[i].name, number);
+    }
+    print(text, "\n");
+    unsigned int first = empty_octaves(histogram, 0), last = HISTOGRAM_OCTAVES - 1;
     while (histogram_octave(histogram, last) == 0)
         last--;
     uint64_t largest = 1;
@@ -352,21 +433,42 @@ static void print_histogram(const struct text *text, const char *title, const st
         uint64_t count = histogram_octave(histogram, octave);
         largest = count > largest ? count : largest;
     }
-    for (unsigned int octave = first; octave <= last; octave++)
-        print_octave(text, histogram, octave, largest);
+    for (unsigned int octave = first; octave <= last; octave++) {
+        unsigned int empty = empty_octaves(histogram, octave);
+        if (empty > 2) { /* far apart: what lies between would bury the rest */
+            print(text, "...\n");
+            octave += empty;
+        }
+        print_octave(text, histogram, octave, largest, describe);
+    }
 }
 
 static void print_totals(const struct text *text)
 {
     const struct report *report = text->report;
     const struct totals *totals = report->totals;
-    print(text,
-          "\n%zu connections: %" PRIu64 " open, %" PRIu64 " closed, %" PRIu64 " ended with their process, %" PRIu64
-          " not made",
-          totals->connections.count, report->open, report->closed, report->exited, report->failed);
-    for (size_t i = 0; i < CAUSES; i++)
-        if (report->disconnects[i] != 0)
-            print(text, ", %" PRIu64 " %s", report->disconnects[i], cause_names[i]);
+    const struct {
+        const char *name;
+        uint64_t count;
+    } ends[] = {{"open", report->open},
+                {"closed", report->closed},
+                {"ended with their process", report->exited},
+                {"never connected", report->failed},
+                {"with an end that is not known", report->unknown}};
+    const char *before = ":";
+    print(text, "\n%zu connection%s", totals->connections.count, totals->connections.count == 1 ? "" : "s");
+    for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
+        if (ends[i].count == 0)
+            continue;
+        print(text, "%s %" PRIu64 " %s", before, ends[i].count, ends[i].name);
+        before = ",";
+    }
+    for (size_t i = 0; i < CAUSES; i++) {
+        if (report->disconnects[i] == 0)
+            continue;
+        print(text, "%s %" PRIu64 " %s", before, report->disconnects[i], cause_names[i]);
+        before = ",";
+    }
     print(text, "\n%" PRIu64 " bytes in %" PRIu64 " receives, %" PRIu64 " retries\nevents:", totals->all.bytes,
           totals->all.receives, totals->all.retries);
     for (size_t i = 0; i <= RECVSHIM_EVENTS; i++) {
@@ -393,7 +495,7 @@ static void print_losses(const struct text *text)
     }
     print(text,
           "losses: %" PRIu64 " of %" PRIu64 " records: %" PRIu64 " overwritten, %" PRIu64 " dropped, %" PRIu64
-          " left unfinished by killed writers\n",
+          " left unfinished by killed writers; a larger --size of the trace keeps more\n",
           lost, account->cursor, account->overwritten, account->dropped, account->died);
 }
 
@@ -415,9 +517,9 @@ void report_text(const struct report *report, struct output *output)
     print_connections(&text);
     print_processes(&text);
     print_peers(&text);
-    print_histogram(&text, "bytes of a receive", &report->totals->sizes);
-    print_histogram(&text, "nanoseconds of a call", &report->totals->durations);
-    print_histogram(&text, "nanoseconds of a connection", &report->lifetimes);
+    print_histogram(&text, "size of a receive", &report->totals->sizes, describe_size);
+    print_histogram(&text, "time in a receiving call", &report->totals->durations, describe_span);
+    print_histogram(&text, "life of a connection that ended", &report->lifetimes, describe_span);
     print_totals(&text);
     print_losses(&text);
     if (utf8 != NULL) {

@@ -1,8 +1,8 @@
 #include "story.h"
 
 #include "text.h"
+#include "verdict.h"
 
-#include <errno.h>
 #include <sys/socket.h>
 
 void story_begin(struct story *story, uint64_t connection)
@@ -51,8 +51,11 @@ void story_add(struct story *story, const struct event *event)
             story->first = first_of(record);
         break;
     case RECVSHIM_EVENT_CONNECT:
+        story->refusal = connect_failed(record->error) ? record->error : 0;
+        story->errors += story->refusal != 0;
+        break;
     case RECVSHIM_EVENT_ERROR:
-        story->errors += record->error != 0 && record->error != EINPROGRESS;
+        story->errors++;
         break;
     default:
         break;
@@ -67,6 +70,10 @@ uint64_t story_age(const struct story *story, const struct recvshim_record *reco
 
 static void add_end(const struct story *story, struct output *output)
 {
+    if (story->refusal != 0 && story->receives == 0 && !story->disconnected) {
+        LITERAL(output, "; never connected: ");
+        output_text(output, error_name(story->refusal));
+    }
     bool orderly = !story->disconnected || story->cause == CAUSE_EOF || story->cause == CAUSE_LOCAL_SHUTDOWN;
     if (orderly && story->first != FIRST_UNKNOWN) {
         output_text(output, story->first == FIRST_PEER ? "; the peer closed first" : "; the program closed first");

@@ -12,6 +12,7 @@ struct story {
     struct event peer; /* the first event that had one */
     bool has_peer, several_peers;
     bool closed, disconnected;
+    int refusal;      /* errno of the last connect, if it failed for good; else 0 */
     enum cause cause; /* of the disconnect */
     enum first first; /* who ended the connection */
 };

@@ -198,6 +198,14 @@ static void sink(const struct heap *heap, size_t at)
     }
 }
 
+/* Of two that are not the same one. */
+static int by_order(const void *left_item, const void *right_item, void *context)
+{
+    const struct heap *heap = context;
+    const void *const *left = left_item, *const *right = right_item;
+    return heap->before(heap->context, *left, *right) ? -1 : 1;
+}
+
 size_t table_choose(const struct table *table, table_before *before, const void *context, const void **chosen,
                     size_t room)
 {
@@ -207,7 +215,7 @@ size_t table_choose(const struct table *table, table_before *before, const void 
         return 0;
     for (size_t i = 0; i < count; i++)
         chosen[i] = table_at(table, i);
-    for (size_t i = count / 2; i > 0; i--)
+    for (size_t i = count / 2; i > 0 && count < table->count; i--)
         sink(&heap, i - 1);
     for (size_t i = count; i < table->count; i++) {
         if (before(context, table_at(table, i), chosen[0])) {
@@ -215,12 +223,9 @@ size_t table_choose(const struct table *table, table_before *before, const void 
             sink(&heap, 0);
         }
     }
-    /* The last one goes to the end, again and again. */
-    while (heap.count > 1) {
-        const void *last = chosen[0];
-        chosen[0] = chosen[--heap.count];
-        chosen[heap.count] = last;
-        sink(&heap, 0);
-    }
+    /* The C library's merge sort: with a million items in no cache, a heap that is emptied looks at each far more
+     * often.
+     */
+    qsort_r(chosen, count, sizeof *chosen, by_order, &heap);
     return count;
 }

@@ -26,6 +26,11 @@ struct ending verdict_ending(const struct connection *connection, bool exited)
     return (struct ending){.end = exited ? END_EXIT : END_OPEN};
 }
 
+bool verdict_end_lost(const struct connection *connection, const struct reader_account *account, bool full)
+{
+    return (account->overwritten != 0 && connection->last < account->complete_since) || (full && account->dropped != 0);
+}
+
 const char *ending_name(const struct ending *ending)
 {
     switch (ending->end) {
@@ -37,6 +42,8 @@ const char *ending_name(const struct ending *ending)
         return "closed";
     case END_EXIT:
         return "exit";
+    case END_UNKNOWN:
+        return "?";
     case END_OPEN:
         break;
     }

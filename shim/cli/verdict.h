@@ -11,6 +11,7 @@ enum end {
     END_CONNECT_FAILED, /* it never came to be: `error` */
     END_CLOSED,         /* by the program, without having read the peer's end */
     END_EXIT,           /* with its process */
+    END_UNKNOWN,        /* it may be among what is missing */
 };
 
 struct ending {
@@ -23,7 +24,11 @@ struct ending {
 /* `exited`: its process ended, or nobody writes the trace any more. */
 struct ending verdict_ending(const struct connection *connection, bool exited);
 
-/* The name of the end: a cause, an errno, "closed", "exit" or "open". */
+/* Whether its end, if none is there, may have been lost: overwritten, as the quieter CPUs' shards keep what is older;
+ * or dropped by a trace that was `full`, which drops everything from some time on. */
+bool verdict_end_lost(const struct connection *connection, const struct reader_account *account, bool full);
+
+/* The name of the end: a cause, an errno, "closed", "exit", "open" or "?". */
 const char *ending_name(const struct ending *ending);
 
 /* NULL where that cannot be told. */

@@ -72,21 +72,104 @@ Test(stats, prints_tables)
     cr_assert_str_eq(said, "");
     expect_printed("ID PID COMM");
     expect_printed("\n 1  42 curl                 127.0.0.1:5555 10.0.0.1:80   103        2 2001-09-09 01:46:40.000 "
-                   "2001-09-09 01:46:41.500 1500.000 eof          peer  1.234      5\n");
+                   "2001-09-09 01:46:41.500   1.50 s eof          peer 1.23 ms      5\n");
     expect_printed(" *:53           several       100        2 ");
     expect_printed(" ECONNREFUSED ");
     expect_printed(" exit ");
     expect_printed("a\\x1b[31m\"b\\\\x0a\\xff");
     expect_printed("fe80::1%2           0        1    50      0       0");
-    expect_printed("bytes of a receive: p50 50, p90 100, p99 100, max 100\n");
-    expect_printed("[32, 64)                 2 |@@@@");
-    expect_printed("nanoseconds of a call: p50 1500, p90 1500, p99 1500, max 1500\n[1K, 2K)");
-    expect_printed("4 connections: 0 open, 0 closed, 2 ended with their process, 1 not made, 1 eof\n");
+    expect_printed("size of a receive: p50 50 B, p90 100 B, p99 100 B, max 100 B\n");
+    expect_printed("[32 B, 64 B)                 2 |@@@@");
+    expect_printed("time in a receiving call: p50 1.50 us, p90 1.50 us, p99 1.50 us, max 1.50 us\n[1.02 us, 2.04 us)");
+    expect_printed("\n4 connections: 2 ended with their process, 1 never connected, 1 eof\n");
     expect_printed("210 bytes in 5 receives, 2 retries\n");
     expect_printed("events: 5 receive 1 disconnect 1 connect 1 accept\n");
     expect_printed("errors: 1 ECONNREFUSED\nlosses: none\n");
     for (const char *at = printed; *at != '\0'; at++)
         cr_assert(*at == '\n' || ((unsigned char)*at >= 0x20 && *at != 0x7f));
+}
+
+Test(stats, leaves_out_what_says_nothing)
+{
+    struct trace trace = sample_recording(RECVSHIM_MODE_OVERWRITE, 64);
+    fixture_process(&trace, 42, 0, "server");
+    for (uint32_t i = 0; i < 30; i++) { /* as a shell script has them */
+        fixture_process(&trace, 100 + i, 0, "readlink");
+        struct recvshim_record record = sample_event(RECVSHIM_EVENT_START, 0, 0);
+        record.pid = record.tid = 100 + i;
+        sample_store(&trace, record);
+    }
+    trace_close(&trace);
+    cr_assert_eq(STATUS("stats", path), 0);
+    expect_printed("\n30 processes without a connection or a receive\n");
+    cr_assert_null(strstr(printed, "readlink"));
+    cr_assert_null(strstr(printed, "--top"));
+    expect_printed("\n0 connections\n");
+    cr_assert_null(trace_open(path, TRACE_RECORD, &trace).what);
+    struct recvshim_record record = sample_event(RECVSHIM_EVENT_ACCEPT, 1, 0);
+    sample_store(&trace, record);
+    record = sample_event(RECVSHIM_EVENT_RECEIVE, 1, 7200000);
+    record.result = 3;
+    record.requested = 1 << 20;
+    record.result_flags |= RECVSHIM_RESULT_DURATION;
+    record.duration = 12345678;
+    sample_store(&trace, record);
+    record.result = 1 << 20;
+    record.duration = 999;
+    sample_store(&trace, record);
+    trace_close(&trace);
+    cr_assert_eq(STATUS("stats", path), 0);
+    expect_printed(" 42 server           1        2 1048579 ");
+    expect_printed("\n30 processes without a connection or a receive\n");
+    cr_assert_null(strstr(printed, "readlink"));
+    expect_printed("  2h00m exit ");
+    expect_printed("size of a receive: p50 3 B, p90 1 MiB, p99 1 MiB, max 1 MiB\n[2 B, 4 B) ");
+    expect_printed("|\n...\n[1 MiB, 2 MiB)               1 |@");
+    expect_printed("time in a receiving call: p50 999 ns, p90 12.3 ms, p99 12.3 ms, max 12.3 ms\n[512 ns, 1.02 us) ");
+    expect_printed("|\n...\n[8.38 ms, 16.7 ms)           1 |@");
+    expect_printed("\n1 connection: 1 ended with their process\n");
+}
+
+Test(stats, says_where_an_end_may_be_missing)
+{
+    struct trace trace = sample_recording(RECVSHIM_MODE_STOP, 4);
+    sample_store(&trace, sample_event(RECVSHIM_EVENT_ACCEPT, 1, 0));
+    sample_receive(&trace, 1, 1, 5);
+    sample_store(&trace, sample_event(RECVSHIM_EVENT_CLOSE, 1, 2));
+    sample_receive(&trace, 2, 3, 5);
+    sample_store(&trace, sample_event(RECVSHIM_EVENT_CLOSE, 2, 4)); /* beyond the room */
+    trace_close(&trace);
+    cr_assert_eq(STATUS("stats", "--sort=connection", "--color=never", path), 0);
+    expect_printed(" closed program\n");
+    expect_printed(" 0 ns ?      \n");
+    cr_assert_null(strstr(printed, "exit"));
+    expect_printed("END ?: it may be among the lost records\n");
+    expect_printed("2 connections: 1 closed, 1 with an end that is not known\n");
+    expect_printed("; a larger --size of the trace keeps more\n");
+    cr_assert_eq(STATUS("stats", "--sort=connection", "--format=json", path), 0);
+    expect_printed("\"end\":\"close\"");
+    expect_printed("\"end\":\"unknown\"");
+    expect_printed("\"end_unknown\":1,");
+    /* What was not asked for is not known either. */
+    const char *filters[] = {"--event=receive", "--call=recv", "--until=@1000000000.002", "--pid=42", "--fd=5"};
+    trace = sample_trace();
+    trace_close(&trace);
+    for (size_t i = 0; i < sizeof filters / sizeof filters[0]; i++) {
+        cr_assert_eq(STATUS("stats", (char *)(uintptr_t)filters[i], path), 0);
+        expect_printed("END ?: it may be among the events that were not asked for\n");
+        cr_assert_null(strstr(printed, "exit"));
+    }
+    cr_assert_eq(STATUS("stats", "--connection=2,3", path), 0);
+    expect_printed("2 connections: 2 ended with their process\n");
+}
+
+Test(stats, says_which_connections_are_not_there)
+{
+    struct trace trace = sample_trace();
+    trace_close(&trace);
+    cr_assert_eq(STATUS("stats", "--connection=2,77", path), 1);
+    expect_said(": has no event of connection 77; ");
+    expect_printed("1 connection: ");
 }
 
 Test(stats, sorts_and_cuts)
@@ -137,10 +220,10 @@ Test(stats, prints_json)
         "\"port\":5555,\"scope_id\":0},\"local_port\":5555,\"peer\":{\"family\":\"inet\",\"address\":\"10.0.0.1\","
         "\"port\":80,\"scope_id\":0},\"several_peers\":false,\"bytes\":103,\"receives\":2,\"errors\":0,\"retries\":2,"
         "\"first_seen\":\"2001-09-09T01:46:40.000000000Z\",\"last_seen\":\"2001-09-09T01:46:41.500000000Z\","
-        "\"duration_ns\":1500000000,\"end\":\"disconnect\",\"cause\":\"eof\",\"error\":null,\"ended_by\":\"peer\","
+        "\"duration_ns\":1500000000,\"end\":\"disconnect\",\"cause\":\"eof\",\"error\":null,\"first\":\"peer\","
         "\"tcp\":{\"state\":\"CLOSE_WAIT\",\"rtt_us\":1234,\"retransmits\":5,\"unacked\":0},\"complete\":true}");
     expect_printed("\"connection\":2,");
-    expect_printed("\"end\":null,\"cause\":null,\"error\":null,\"ended_by\":null,\"tcp\":null,\"complete\":true}");
+    expect_printed("\"end\":null,\"cause\":null,\"error\":null,\"first\":null,\"tcp\":null,\"complete\":true}");
     expect_printed("\"end\":\"connect-failed\",\"cause\":null,\"error\":\"ECONNREFUSED\"");
     expect_printed("\"comm\":\"a\\u001b[31m\\\"b\\\\\\u000a\\ufffd\"");
     expect_printed("\"receive_bytes\":{\"count\":5,\"sum\":210,\"min\":3,\"p50\":50,\"p90\":100,\"p99\":100,"

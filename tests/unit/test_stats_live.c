@@ -103,6 +103,44 @@ Test(stats_live, redraws_a_terminal_in_place)
     close(terminal);
 }
 
+Test(stats_live, counts_the_rows_that_a_long_line_takes)
+{
+    struct trace trace = sample_trace();
+    int terminal, slave;
+    struct winsize window = {.ws_row = 6, .ws_col = 40};
+    char text[1 << 14] = "";
+    cr_assert_eq(openpty(&terminal, &slave, NULL, NULL, &window), 0);
+    pid_t pid = start((char *[]){"recvshim", "stats", "--interval=0.01", path, NULL}, slave, slave);
+    close(slave);
+    read_until(terminal, text, sizeof text, "\033[H\033[J");
+    memmove(text, strstr(text, "\033[H"), strlen(strstr(text, "\033[H")) + 1);
+    while (strstr(text + 1, "\033[H") == NULL) {
+        ssize_t got = read(terminal, text + strlen(text), sizeof text - 1 - strlen(text));
+        cr_assert_gt(got, 0);
+        text[strlen(text) + (size_t)got] = '\0';
+    }
+    *strstr(text + 1, "\033[H") = '\0';
+    size_t rows = 1, column = 0;
+    for (const char *at = text + strlen("\033[H\033[J"); *at != '\0'; at++) {
+        if (*at == '\033') {
+            at += strcspn(at, "m");
+        } else if (*at == '\n') {
+            rows++;
+            column = 0;
+        } else if (*at != '\r' && column++ == 40) {
+            rows++;
+            column = 1;
+        }
+    }
+    cr_assert_eq(rows, 6, "the first ones stay where they can be read: %s", text);
+    trace_close(&trace);
+    char rest[256];
+    while (read(terminal, rest, sizeof rest) > 0)
+        ;
+    cr_assert_eq(wait_status(pid), 0);
+    close(terminal);
+}
+
 Test(stats_live, replaces_a_file_whole)
 {
     struct trace trace = sample_trace();

@@ -93,7 +93,7 @@ Test(story, sums_up)
     struct recvshim_record again = refused;
     again.error = ECONNREFUSED;
     cr_assert_str_eq(TOLD(refused, again, life(RECVSHIM_EVENT_CLOSE, 40, 0)),
-                     "connection 7: 0 receives, 0 bytes, 1 error in 0 us; closed\n");
+                     "connection 7: 0 receives, 0 bytes, 1 error in 0 us; never connected: ECONNREFUSED; closed\n");
 }
 
 TestSuite(story_shown, .init = shell_begin, .fini = shell_end, .timeout = 30);
