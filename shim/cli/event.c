@@ -93,7 +93,7 @@ static const char *socket_name(uint8_t type)
     return type < sizeof names / sizeof names[0] ? names[type] : NULL;
 }
 
-static const char *tcp_state_name(uint8_t state)
+const char *tcp_state_name(uint8_t state)
 {
     static const char *const names[] = {[TCP_ESTABLISHED] = "ESTABLISHED",
                                         [TCP_SYN_SENT] = "SYN_SENT",

@@ -48,6 +48,9 @@ void event_maker_init(struct event_maker *maker, const struct trace *trace, stru
 /* The rest of the event from its record. */
 void event_complete(struct event_maker *maker, struct event *event);
 
+/* The name of a TCP state, as "ESTABLISHED"; "unknown" for none of the kernel's. */
+const char *tcp_state_name(uint8_t state);
+
 /* The name of an errno, as "ECONNRESET". */
 const char *error_name(int error);
 

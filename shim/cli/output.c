@@ -3,6 +3,8 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -106,4 +108,27 @@ void output_hex(struct output *output, uint64_t number)
         shift -= 4;
     for (; shift >= 0; shift -= 4)
         output_byte(output, "0123456789abcdef"[number >> shift & 0xf]);
+}
+
+void output_long(struct output *output, const char *bytes, size_t count)
+{
+    while (count > 0) {
+        size_t part = count < OUTPUT_EVENT_MAX ? count : OUTPUT_EVENT_MAX;
+        output_reserve(output);
+        output_bytes(output, bytes, part);
+        bytes += part;
+        count -= part;
+    }
+}
+
+void output_print(struct output *output, const char *format, ...)
+{
+    char line[1024];
+    va_list arguments;
+    va_start(arguments, format);
+    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not, but Clang 14 says so of every va_start. */
+    int length = vsnprintf(line, sizeof line, format, arguments);
+    va_end(arguments);
+    if (length > 0)
+        output_long(output, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
 }

@@ -29,6 +29,11 @@ bool output_flush(struct output *output);
 /* Make room for OUTPUT_EVENT_MAX bytes: the functions below do not look. */
 void output_reserve(struct output *output);
 
+/* Append any number of bytes, and make room for them. */
+void output_long(struct output *output, const char *bytes, size_t count);
+/* Append formatted text, of which 1023 bytes are kept, and make room for it. For what is printed now and then. */
+__attribute__((format(printf, 2, 3))) void output_print(struct output *output, const char *format, ...);
+
 static inline void output_byte(struct output *output, char byte)
 {
     *output->at++ = byte;

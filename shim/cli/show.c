@@ -4,12 +4,12 @@
 #include "message.h"
 #include "options.h"
 #include "progress.h"
+#include "stop.h"
 #include "story.h"
 #include "trace/clock.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -53,20 +53,12 @@ static error_t take_option(int key, char *value, struct argp_state *state)
     }
 }
 
-static volatile sig_atomic_t stopped;
-
-static void on_stop(int signal_number)
-{
-    (void)signal_number;
-    stopped = 1;
-}
-
 /* Print until the end, or what is the end for now. Returns whether the trace may still be written. */
 static bool print_all(struct feed *feed, bool follow)
 {
     for (;;) {
         bool written = trace_is_written(feed->trace); /* asked first: what came before is then in the cycle */
-        bool last = !follow || !written || stopped;
+        bool last = !follow || !written || stop_requested;
         if (!feed_cycle(feed, !last) || last)
             return written;
         /* Ends the sleep once the output's reader is gone, as of `show --follow | head'. */
@@ -164,13 +156,7 @@ int command_show(int argc, char **argv)
         return STATUS_FAILED;
     }
 
-    struct sigaction stop = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND}, ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-    if (arguments.follow) {
-        /* The second one kills, should the output be waiting for its reader. */
-        sigaction(SIGINT, &stop, NULL);
-        sigaction(SIGTERM, &stop, NULL);
-    }
+    stop_begin(arguments.follow);
     int status = show(&arguments, name, &trace, fd);
     trace_close(&trace);
     if (fd != STDOUT_FILENO)

@@ -7,12 +7,12 @@
 #include "progress.h"
 #include "replace.h"
 #include "report.h"
+#include "stop.h"
 #include "trace/clock.h"
 #include "trace/repair.h"
 
 #include <errno.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -108,14 +108,6 @@ static error_t take_option(int key, char *value, struct argp_state *state)
     default:
         return ARGP_ERR_UNKNOWN;
     }
-}
-
-static volatile sig_atomic_t stopped;
-
-static void on_stop(int signal_number)
-{
-    (void)signal_number;
-    stopped = 1;
 }
 
 /* All of a run. */
@@ -305,7 +297,7 @@ static void count_and_print(struct stats *stats, bool replaces)
     uint64_t interval = stats->arguments->interval, due = clock_now();
     for (;;) {
         stats->written = trace_is_written(stats->trace); /* asked first: what came before is then in the cycle */
-        bool last = interval == 0 || !stats->written || stopped;
+        bool last = interval == 0 || !stats->written || stop_requested;
         stats->cut_short = !guard_run(stats->trace, do_cycle, stats);
         if (stats->cut_short || stats->out_of_memory)
             return;
@@ -362,17 +354,6 @@ static int run(const struct arguments *arguments, const char *name, struct trace
     return status;
 }
 
-static void handle_signals(bool repeats)
-{
-    struct sigaction stop = {.sa_handler = on_stop, .sa_flags = (int)SA_RESETHAND}, ignore = {.sa_handler = SIG_IGN};
-    sigaction(SIGPIPE, &ignore, NULL);
-    if (repeats) {
-        /* The second one kills, should the output be waiting for its reader. */
-        sigaction(SIGINT, &stop, NULL);
-        sigaction(SIGTERM, &stop, NULL);
-    }
-}
-
 int command_stats(int argc, char **argv)
 {
     static const char *const formats[] = {"text", "json", "prometheus", NULL};
@@ -415,7 +396,7 @@ int command_stats(int argc, char **argv)
         trace_close(&trace);
         return STATUS_FAILED;
     }
-    handle_signals(arguments.interval != 0);
+    stop_begin(arguments.interval != 0);
     int status = run(&arguments, name, &trace, fd, replaces);
     trace_close(&trace);
     if (fd != STDOUT_FILENO)

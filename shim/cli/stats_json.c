@@ -131,24 +131,13 @@ static void add_sums(struct json *json, const struct sums *sums)
 
 static void add_tcp(struct json *json, const struct connection *connection)
 {
-    static const char *const states[] = {[TCP_ESTABLISHED] = "ESTABLISHED",
-                                         [TCP_SYN_SENT] = "SYN_SENT",
-                                         [TCP_SYN_RECV] = "SYN_RECV",
-                                         [TCP_FIN_WAIT1] = "FIN_WAIT1",
-                                         [TCP_FIN_WAIT2] = "FIN_WAIT2",
-                                         [TCP_TIME_WAIT] = "TIME_WAIT",
-                                         [TCP_CLOSE] = "CLOSE",
-                                         [TCP_CLOSE_WAIT] = "CLOSE_WAIT",
-                                         [TCP_LAST_ACK] = "LAST_ACK",
-                                         [TCP_LISTEN] = "LISTEN",
-                                         [TCP_CLOSING] = "CLOSING"};
     if ((connection->known & CONNECTION_TCP) == 0) {
         add_null(json, "tcp");
         return;
     }
     const struct recvshim_tcp *tcp = &connection->tcp;
     begin(json, "tcp", '{');
-    add_text(json, "state", tcp->state < sizeof states / sizeof states[0] ? states[tcp->state] : NULL);
+    add_text(json, "state", tcp_state_name(tcp->state));
     add_number(json, "rtt_us", tcp->rtt);
     add_number(json, "retransmits", tcp->retransmits);
     add_number(json, "unacked", tcp->unacked);

@@ -1,5 +1,7 @@
 /* Statistics for a person: tables in tcplife's manner, distributions in that of bpftrace's hist. */
+#include "bars.h"
 #include "event.h"
+#include "quantity.h"
 #include "report.h"
 #include "trace/clock.h"
 #include "trace/names.h"
@@ -19,29 +21,6 @@ struct text {
     struct output *output;
     bool date; /* the day is part of a time */
 };
-
-static void put(struct output *output, const char *bytes, size_t count)
-{
-    while (count > 0) {
-        size_t part = count < OUTPUT_EVENT_MAX ? count : OUTPUT_EVENT_MAX;
-        output_reserve(output);
-        output_bytes(output, bytes, part);
-        bytes += part;
-        count -= part;
-    }
-}
-
-__attribute__((format(printf, 2, 3))) static void print(const struct text *text, const char *format, ...)
-{
-    char line[1024];
-    va_list arguments;
-    va_start(arguments, format);
-    /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not, but Clang 14 says so of every va_start. */
-    int length = vsnprintf(line, sizeof line, format, arguments);
-    va_end(arguments);
-    if (length > 0)
-        put(text->output, line, (size_t)length < sizeof line ? (size_t)length : sizeof line - 1);
-}
 
 /* A table, and the line that is being filled. */
 struct rows {
@@ -107,46 +86,17 @@ static void rows_end(struct rows *rows, const struct text *text)
 {
     char *printed = NULL;
     if (scols_print_table_to_string(rows->table, &printed) == 0 && printed != NULL) {
-        put(text->output, printed, strlen(printed));
-        put(text->output, "\n", printed[0] != '\0' && printed[strlen(printed) - 1] != '\n');
+        output_long(text->output, printed, strlen(printed));
+        output_long(text->output, "\n", printed[0] != '\0' && printed[strlen(printed) - 1] != '\n');
     }
     free(printed);
     scols_unref_table(rows->table);
 }
 
-/* Three digits and a unit; from a minute on, the two largest units. */
-static void describe_span(uint64_t nanoseconds, char text[32])
-{
-    static const char *const units[] = {"ns", "us", "ms", "s"};
-    uint64_t seconds = nanoseconds / NANOSECONDS_A_SECOND, minutes = seconds / 60, hours = minutes / 60;
-    if (hours >= 24)
-        snprintf(text, 32, "%" PRIu64 "d%02" PRIu64 "h", hours / 24, hours % 24);
-    else if (hours > 0)
-        snprintf(text, 32, "%" PRIu64 "h%02" PRIu64 "m", hours, minutes % 60);
-    else if (minutes > 0)
-        snprintf(text, 32, "%" PRIu64 "m%02" PRIu64 "s", minutes, seconds % 60);
-    else if (nanoseconds < 1000)
-        snprintf(text, 32, "%" PRIu64 " ns", nanoseconds);
-    else {
-        uint64_t unit = 1000;
-        size_t name = 1;
-        for (; nanoseconds / unit >= 1000 && name < 3; name++)
-            unit *= 1000;
-        /* Cut and not rounded, so that it never says 1000. */
-        uint64_t whole = nanoseconds / unit, thousandths = nanoseconds % unit / (unit / 1000);
-        if (whole >= 100)
-            snprintf(text, 32, "%" PRIu64 " %s", whole, units[name]);
-        else if (whole >= 10)
-            snprintf(text, 32, "%" PRIu64 ".%" PRIu64 " %s", whole, thousandths / 100, units[name]);
-        else
-            snprintf(text, 32, "%" PRIu64 ".%02" PRIu64 " %s", whole, thousandths / 10, units[name]);
-    }
-}
-
 static void cell_span(struct rows *rows, uint64_t nanoseconds)
 {
     char span[32];
-    describe_span(nanoseconds, span);
+    quantity_span(nanoseconds, span);
     cell(rows, span);
 }
 
@@ -236,7 +186,7 @@ static void add_connection(struct rows *rows, const struct text *text, const str
 static void print_more(const struct text *text, size_t all, size_t shown, const char *what)
 {
     if (all > shown)
-        print(text, "... and %zu more %s; --top all shows all of them\n", all - shown, what);
+        output_print(text->output, "... and %zu more %s; --top all shows all of them\n", all - shown, what);
 }
 
 static void print_connections(const struct text *text)
@@ -261,10 +211,11 @@ static void print_connections(const struct text *text)
     rows_end(&rows, text);
     print_more(text, report->totals->connections.count, report->connections_shown, "connections");
     if (report->incomplete != 0)
-        print(text, "+ at least: records of %" PRIu64 " of the connections may have been lost\n", report->incomplete);
+        output_print(text->output, "+ at least: records of %" PRIu64 " of the connections may have been lost\n",
+                     report->incomplete);
     if (report->unknown != 0)
-        print(text, "END ?: it may be among the %s\n",
-              report->hidden ? "events that were not asked for" : "lost records");
+        output_print(text->output, "END ?: it may be among the %s\n",
+                     report->hidden ? "events that were not asked for" : "lost records");
 }
 
 static const struct column sums_columns[] = {{"CONNECTIONS", true}, {"RECEIVES", true}, {"BYTES", true},
@@ -292,14 +243,15 @@ static bool sums_begin(struct rows *rows, const struct text *text, const struct 
     struct column columns[16];
     memcpy(columns, first, count * sizeof *columns);
     memcpy(columns + count, sums_columns, sizeof sums_columns);
-    print(text, "\n");
+    output_print(text->output, "\n");
     return rows_begin(rows, text, columns);
 }
 
 static void print_idle(const struct text *text, size_t idle, const char *before)
 {
     if (idle > 0)
-        print(text, "%s%zu process%s without a connection or a receive\n", before, idle, idle == 1 ? "" : "es");
+        output_print(text->output, "%s%zu process%s without a connection or a receive\n", before, idle,
+                     idle == 1 ? "" : "es");
 }
 
 /* Whether a process has been seen to start or exit, and nothing else: as each of a shell script's. */
@@ -356,91 +308,10 @@ static void print_peers(const struct text *text)
     rows_end(&rows, text);
     print_more(text, report->peer_table.count, report->peers_shown, "peers");
     if (others->receives + others->errors != 0)
-        print(text,
-              "Of sockets with several peers the first %d are told apart; all others: %" PRIu64 " receives, %" PRIu64
-              " bytes\n",
-              TOTALS_PEERS_MAX, others->receives, others->bytes);
-}
-
-/* A size, exactly: the bounds of buckets are powers of two. */
-static void describe_size(uint64_t bytes, char text[32])
-{
-    static const char *const units[] = {"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
-    size_t unit = 0;
-    for (; bytes >= 1024 && bytes % 1024 == 0; unit++)
-        bytes /= 1024;
-    snprintf(text, 32, "%" PRIu64 " %s", bytes, units[unit]);
-}
-
-typedef void describer(uint64_t number, char text[32]);
-
-static void print_octave(const struct text *text, const struct histogram *histogram, unsigned int octave,
-                         uint64_t largest, describer *describe)
-{
-    char from[32], to[32] = "", range[96], bar[512];
-    uint64_t count = histogram_octave(histogram, octave);
-    describe(histogram_octave_from(octave), from);
-    if (octave == 0)
-        snprintf(range, sizeof range, "[%s]", from);
-    else if (octave == HISTOGRAM_OCTAVES - 1)
-        snprintf(range, sizeof range, "[%s, ...)", from);
-    else {
-        describe(histogram_octave_from(octave + 1), to);
-        snprintf(range, sizeof range, "[%s, %s)", from, to);
-    }
-    size_t room = text->report->width > 44 ? text->report->width - 34 : 10;
-    room = room < sizeof bar ? room : sizeof bar - 1;
-    /* As if real: a count may be as large as 64 bits let it. */
-    size_t length = (size_t)((double)count / (double)largest * (double)room + 0.5);
-    length = length < room ? length : room;
-    length = length == 0 && count > 0 ? 1 : length; /* few are not none */
-    memset(bar, '@', length);
-    memset(bar + length, ' ', room - length);
-    bar[room] = '\0';
-    print(text, "%-19s %10" PRIu64 " |%s|\n", range, count, bar);
-}
-
-/* How many octaves from here on have nothing. */
-static unsigned int empty_octaves(const struct histogram *histogram, unsigned int octave)
-{
-    unsigned int count = 0;
-    while (octave + count < HISTOGRAM_OCTAVES && histogram_octave(histogram, octave + count) == 0)
-        count++;
-    return count;
-}
-
-static void print_histogram(const struct text *text, const char *title, const struct histogram *histogram,
-                            describer *describe)
-{
-    static const struct {
-        const char *name;
-        unsigned int permille;
-    } quantiles[] = {{"p50", 500}, {"p90", 900}, {"p99", 990}, {"max", 1000}};
-    if (histogram->count == 0)
-        return;
-    print(text, "\n%s:", title);
-    for (size_t i = 0; i < sizeof quantiles / sizeof quantiles[0]; i++) {
-        char number[32];
-        describe(histogram_quantile(histogram, quantiles[i].permille), number);
-        print(text, "%s %s %s", i > 0 ? "," : "", quantiles[i].name, number);
-    }
-    print(text, "\n");
-    unsigned int first = empty_octaves(histogram, 0), last = HISTOGRAM_OCTAVES - 1;
-    while (histogram_octave(histogram, last) == 0)
-        last--;
-    uint64_t largest = 1;
-    for (unsigned int octave = first; octave <= last; octave++) {
-        uint64_t count = histogram_octave(histogram, octave);
-        largest = count > largest ? count : largest;
-    }
-    for (unsigned int octave = first; octave <= last; octave++) {
-        unsigned int empty = empty_octaves(histogram, octave);
-        if (empty > 2) { /* far apart: what lies between would bury the rest */
-            print(text, "...\n");
-            octave += empty;
-        }
-        print_octave(text, histogram, octave, largest, describe);
-    }
+        output_print(text->output,
+                     "Of sockets with several peers the first %d are told apart; all others: %" PRIu64
+                     " receives, %" PRIu64 " bytes\n",
+                     TOTALS_PEERS_MAX, others->receives, others->bytes);
 }
 
 static void print_totals(const struct text *text)
@@ -456,33 +327,35 @@ static void print_totals(const struct text *text)
                 {"never connected", report->failed},
                 {"with an end that is not known", report->unknown}};
     const char *before = ":";
-    print(text, "\n%zu connection%s", totals->connections.count, totals->connections.count == 1 ? "" : "s");
+    output_print(text->output, "\n%zu connection%s", totals->connections.count,
+                 totals->connections.count == 1 ? "" : "s");
     for (size_t i = 0; i < sizeof ends / sizeof ends[0]; i++) {
         if (ends[i].count == 0)
             continue;
-        print(text, "%s %" PRIu64 " %s", before, ends[i].count, ends[i].name);
+        output_print(text->output, "%s %" PRIu64 " %s", before, ends[i].count, ends[i].name);
         before = ",";
     }
     for (size_t i = 0; i < CAUSES; i++) {
         if (report->disconnects[i] == 0)
             continue;
-        print(text, "%s %" PRIu64 " %s", before, report->disconnects[i], cause_names[i]);
+        output_print(text->output, "%s %" PRIu64 " %s", before, report->disconnects[i], cause_names[i]);
         before = ",";
     }
-    print(text, "\n%" PRIu64 " bytes in %" PRIu64 " receives, %" PRIu64 " retries\nevents:", totals->all.bytes,
-          totals->all.receives, totals->all.retries);
+    output_print(text->output,
+                 "\n%" PRIu64 " bytes in %" PRIu64 " receives, %" PRIu64 " retries\nevents:", totals->all.bytes,
+                 totals->all.receives, totals->all.retries);
     for (size_t i = 0; i <= RECVSHIM_EVENTS; i++) {
         uint64_t count = 0;
         for (size_t j = 0; j <= RECVSHIM_CALLS; j++)
             count += totals->events[i][j];
         if (count != 0)
-            print(text, " %" PRIu64 " %s", count, i < RECVSHIM_EVENTS ? event_names[i] : "unknown");
+            output_print(text->output, " %" PRIu64 " %s", count, i < RECVSHIM_EVENTS ? event_names[i] : "unknown");
     }
-    print(text, "%s\nerrors:", totals->records == 0 ? " none" : "");
+    output_print(text->output, "%s\nerrors:", totals->records == 0 ? " none" : "");
     for (int i = 0; i < TOTALS_ERRORS; i++)
         if (totals->errors[i] != 0)
-            print(text, " %" PRIu64 " %s", totals->errors[i], error_name(i));
-    print(text, "%s\n", totals->all.errors == 0 ? " none" : "");
+            output_print(text->output, " %" PRIu64 " %s", totals->errors[i], error_name(i));
+    output_print(text->output, "%s\n", totals->all.errors == 0 ? " none" : "");
 }
 
 static void print_losses(const struct text *text)
@@ -490,13 +363,13 @@ static void print_losses(const struct text *text)
     const struct reader_account *account = &text->report->account;
     uint64_t lost = account->overwritten + account->dropped + account->died;
     if (lost == 0) {
-        print(text, "losses: none\n");
+        output_print(text->output, "losses: none\n");
         return;
     }
-    print(text,
-          "losses: %" PRIu64 " of %" PRIu64 " records: %" PRIu64 " overwritten, %" PRIu64 " dropped, %" PRIu64
-          " left unfinished by killed writers; a larger --size of the trace keeps more\n",
-          lost, account->cursor, account->overwritten, account->dropped, account->died);
+    output_print(text->output,
+                 "losses: %" PRIu64 " of %" PRIu64 " records: %" PRIu64 " overwritten, %" PRIu64 " dropped, %" PRIu64
+                 " left unfinished by killed writers; a larger --size of the trace keeps more\n",
+                 lost, account->cursor, account->overwritten, account->dropped, account->died);
 }
 
 static bool is_today(const struct report *report)
@@ -517,9 +390,9 @@ void report_text(const struct report *report, struct output *output)
     print_connections(&text);
     print_processes(&text);
     print_peers(&text);
-    print_histogram(&text, "size of a receive", &report->totals->sizes, describe_size);
-    print_histogram(&text, "time in a receiving call", &report->totals->durations, describe_span);
-    print_histogram(&text, "life of a connection that ended", &report->lifetimes, describe_span);
+    bars_print(output, report->width, "size of a receive", &report->totals->sizes, quantity_size);
+    bars_print(output, report->width, "time in a receiving call", &report->totals->durations, quantity_span);
+    bars_print(output, report->width, "life of a connection that ended", &report->lifetimes, quantity_span);
     print_totals(&text);
     print_losses(&text);
     if (utf8 != NULL) {
