@@ -210,7 +210,9 @@ static void dissolve(int fd, uint64_t word)
         connection_renewed(fd, new_id(fd));
     } else {
         connection_mark(fd, connection_id(word), 0, CONNECTION_CONNECTED);
-        endpoints_set(fd, connection_id(word), &(struct endpoints){0});
+        struct endpoints endpoints = known_endpoints(fd, word);
+        endpoints.known &= (uint16_t)~RECVSHIM_RESULT_PEER;
+        endpoints_set(fd, connection_id(word), &endpoints);
     }
 }
 

@@ -37,6 +37,13 @@ static const struct recvshim_record *find_of(const struct ring *ring, enum recvs
     return NULL;
 }
 
+static long long port_of_client(const struct finished *job, int i)
+{
+    char key[] = "client0";
+    key[6] = (char)('0' + i);
+    return said(job, key);
+}
+
 static void expect_loopback(const uint8_t bytes[16])
 {
     cr_expect_arr_eq(bytes, ((uint8_t[16]){127, 0, 0, 1}), 16);
@@ -49,9 +56,7 @@ Test(life, accepted_with_and_without_an_address)
     expect_complete(&ring);
     for (int i = 0; i < 3; i++) {
         const struct recvshim_record *record = find(&ring, RECVSHIM_EVENT_ACCEPT, i);
-        char key[] = "client0";
-        key[6] = (char)('0' + i);
-        cr_expect_eq(record->port, said(&job, key));
+        cr_expect_eq(record->port, port_of_client(&job, i));
         cr_expect_eq(record->local_port, said(&job, "listener"));
         cr_expect_eq(record->result, record->fd);
         cr_expect_eq(record->family, AF_INET);
@@ -95,7 +100,7 @@ Test(life, under_way_and_then_known)
     cr_expect_eq(said(&job, "bad"), ECONNREFUSED, "the program reads it, not we");
     struct ring ring = read_trace(trace_path());
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_CONNECT), 4);
-    static const int errors[] = {EINPROGRESS, 0, EINPROGRESS, ECONNREFUSED};
+    static const int errors[] = {EINPROGRESS, EINPROGRESS, 0, ECONNREFUSED};
     for (int i = 0; i < 4; i++) {
         const struct recvshim_record *record = find(&ring, RECVSHIM_EVENT_CONNECT, i);
         cr_expect_eq(record->error, errors[i]);
@@ -103,7 +108,7 @@ Test(life, under_way_and_then_known)
         cr_expect_neq(record->local_port, 0);
         cr_expect(record->result_flags & RECVSHIM_RESULT_PEER);
         const struct recvshim_record *close = find_of(&ring, RECVSHIM_EVENT_CLOSE, record->connection);
-        cr_expect_eq((close->result_flags & RECVSHIM_RESULT_CONNECTED) != 0, i < 2);
+        cr_expect_eq((close->result_flags & RECVSHIM_RESULT_CONNECTED) != 0, i % 2 == 0);
     }
 }
 
@@ -113,12 +118,12 @@ Test(life, under_way_and_asked_again)
     cr_expect_eq(said(&job, "bad"), ECONNREFUSED);
     struct ring ring = read_trace(trace_path());
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_CONNECT), 4);
-    static const int errors[] = {EINPROGRESS, 0, EINPROGRESS, ECONNREFUSED};
+    static const int errors[] = {EINPROGRESS, EINPROGRESS, 0, ECONNREFUSED};
     for (int i = 0; i < 4; i++) {
         const struct recvshim_record *record = find(&ring, RECVSHIM_EVENT_CONNECT, i);
         cr_expect_eq(record->error, errors[i]);
         cr_expect_eq(record->result, errors[i] == 0 ? 0 : -1);
-        cr_expect_eq(record->local_port, find(&ring, RECVSHIM_EVENT_CONNECT, i / 2 * 2)->local_port);
+        cr_expect_eq(record->local_port, find(&ring, RECVSHIM_EVENT_CONNECT, i % 2)->local_port);
         cr_expect_neq(record->local_port, 0);
     }
 }
@@ -213,9 +218,7 @@ Test(life, without_look_ups)
     expect_complete(&ring);
     for (int i = 0; i < 3; i++) {
         const struct recvshim_record *record = find(&ring, RECVSHIM_EVENT_ACCEPT, i);
-        char key[] = "client0";
-        key[6] = (char)('0' + i);
-        cr_expect_eq(record->port, said(&job, key));
+        cr_expect_eq(record->port, port_of_client(&job, i));
         cr_expect_eq(record->local_port, 0);
         cr_expect_eq(record->result_flags, RECVSHIM_RESULT_PEER);
     }

@@ -89,40 +89,43 @@ static void refused(void)
     close(fd);
 }
 
-/* The result is read from SO_ERROR, once good and once bad. */
-static void under_way(void)
+/* Two connects under way to one who listens and to nobody, ready to be asked about. */
+static void begin_two(int fds[2], struct sockaddr_in addresses[2])
 {
     int listener;
-    struct sockaddr_in addresses[2] = {listening(&listener)};
     struct sockaddr_storage nobody;
     socklen_t length;
+    addresses[0] = listening(&listener);
     close(bound(AF_INET, SOCK_STREAM, &nobody, &length));
     addresses[1] = *(struct sockaddr_in *)&nobody;
     for (int i = 0; i < 2; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        must(try_connect(fd, &addresses[i]) < 0 && errno == EINPROGRESS, "EINPROGRESS");
-        wait_for(fd, POLLOUT);
-        say(i == 0 ? "good" : "bad", error_of(fd));
-        say(i == 0 ? "again" : "bad_again", error_of(fd));
-        close(fd);
+        fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+        must(try_connect(fds[i], &addresses[i]) < 0 && errno == EINPROGRESS, "EINPROGRESS");
+        wait_for(fds[i], POLLOUT);
+    }
+}
+
+/* The result is read from SO_ERROR, once good and once bad. */
+static void under_way(void)
+{
+    int fds[2];
+    struct sockaddr_in addresses[2];
+    begin_two(fds, addresses);
+    for (int i = 0; i < 2; i++) {
+        say(i == 0 ? "good" : "bad", error_of(fds[i]));
+        say(i == 0 ? "again" : "bad_again", error_of(fds[i]));
+        close(fds[i]);
     }
 }
 
 /* The same, found out by a second connect. */
 static void asked_again(void)
 {
-    int listener;
-    struct sockaddr_in addresses[2] = {listening(&listener)};
-    struct sockaddr_storage nobody;
-    socklen_t length;
-    close(bound(AF_INET, SOCK_STREAM, &nobody, &length));
-    addresses[1] = *(struct sockaddr_in *)&nobody;
-    for (int i = 0; i < 2; i++) {
-        int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
-        must(try_connect(fd, &addresses[i]) < 0 && errno == EINPROGRESS, "EINPROGRESS");
-        wait_for(fd, POLLOUT);
-        say(i == 0 ? "good" : "bad", try_connect(fd, &addresses[i]) < 0 ? errno : 0);
-    }
+    int fds[2];
+    struct sockaddr_in addresses[2];
+    begin_two(fds, addresses);
+    for (int i = 0; i < 2; i++)
+        say(i == 0 ? "good" : "bad", try_connect(fds[i], &addresses[i]) < 0 ? errno : 0);
 }
 
 /* AF_UNSPEC ends one connection; the next on the same socket is another. */
