@@ -83,7 +83,7 @@ static void add_arguments(struct output *output, const struct event *event)
     add_addresses(output, event);
     if (event->tcp_state != NULL) {
         KEY(output, "tcp");
-        json_tcp(output, event);
+        json_tcp(output, &event->record.tcp);
     }
     output_byte(output, '}');
 }

@@ -65,7 +65,7 @@ static void add_connection(struct output *output, const struct event *event)
     KEY(output, "socket");
     json_name(output, event->socket);
     KEY(output, "tcp");
-    json_tcp(output, event);
+    json_tcp(output, event->tcp_state != NULL ? &event->record.tcp : NULL);
 }
 
 static void json_event(struct printer *printer, const struct event *event)

@@ -67,15 +67,14 @@ void json_flags(struct output *output, uint32_t flags)
     output_byte(output, ']');
 }
 
-void json_tcp(struct output *output, const struct event *event)
+void json_tcp(struct output *output, const struct recvshim_tcp *tcp)
 {
-    if (event->tcp_state == NULL) {
+    if (tcp == NULL) {
         LITERAL(output, "null");
         return;
     }
-    const struct recvshim_tcp *tcp = &event->record.tcp;
     LITERAL(output, "{\"state\":\"");
-    output_text(output, event->tcp_state);
+    output_text(output, tcp_state_name(tcp->state));
     LITERAL(output, "\",\"rtt_us\":");
     output_unsigned(output, tcp->rtt);
     LITERAL(output, ",\"retransmits\":");

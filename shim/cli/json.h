@@ -14,7 +14,7 @@ void json_name(struct output *output, const char *name);
 /* The names of the MSG_* flags in the set, as an array. */
 void json_flags(struct output *output, uint32_t flags);
 
-/* What TCP said, as an object; null where it was not asked. */
-void json_tcp(struct output *output, const struct event *event);
+/* What TCP said, as an object; null where there is none: it was not asked. */
+void json_tcp(struct output *output, const struct recvshim_tcp *tcp);
 
 #endif

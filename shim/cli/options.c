@@ -149,8 +149,8 @@ const char *source_options_name(const struct source_options *options)
     return options->pid != 0 ? options->pid_name : options->path;
 }
 
-struct trace_error source_options_open(const struct source_options *options, enum trace_access access,
-                                       struct trace *trace)
+static struct trace_error open_source(const struct source_options *options, enum trace_access access,
+                                      struct trace *trace)
 {
     struct trace_error error;
     for (;; access = TRACE_READ) {
@@ -158,6 +158,24 @@ struct trace_error source_options_open(const struct source_options *options, enu
         if (error.what == NULL || access == TRACE_READ)
             return error;
     }
+}
+
+bool options_open(const struct source_options *source, enum trace_access access, struct trace *trace,
+                  const struct output_options *output, int *fd)
+{
+    struct trace_error error = open_source(source, access, trace);
+    if (error.what != NULL) {
+        message_trace_error(source_options_name(source), error);
+        return false;
+    }
+    if (output == NULL)
+        return true;
+    error = output_options_open(output, trace, fd);
+    if (error.what == NULL)
+        return true;
+    message_trace_error(output_options_name(output), error);
+    trace_close(trace);
+    return false;
 }
 
 static const struct argp_option filter_rows[] = {

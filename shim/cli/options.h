@@ -43,9 +43,10 @@ extern const struct argp source_argp;
 
 /* What the trace is called in messages. */
 const char *source_options_name(const struct source_options *options);
-/* A trace that may not be opened with that access is opened for reading. */
-struct trace_error source_options_open(const struct source_options *options, enum trace_access access,
-                                       struct trace *trace);
+/* Open the trace, for reading only where that access is not allowed, and the output (unless it is NULL). Returns false
+ * where one of them cannot be opened: a message has been printed, and nothing is left open. */
+bool options_open(const struct source_options *source, enum trace_access access, struct trace *trace,
+                  const struct output_options *output, int *fd);
 
 /* --event, --call and the other filters. The input is a struct filter, which filter_init() has been called for. */
 extern const struct argp filter_argp;

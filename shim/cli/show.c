@@ -142,20 +142,9 @@ int command_show(int argc, char **argv)
 
     struct trace trace;
     const char *name = source_options_name(&arguments.source);
-    struct trace_error error =
-        source_options_open(&arguments.source, arguments.follow ? TRACE_REPAIR : TRACE_READ, &trace);
-    if (error.what != NULL) {
-        message_trace_error(name, error);
-        return STATUS_FAILED;
-    }
     int fd;
-    error = output_options_open(&arguments.output, &trace, &fd);
-    if (error.what != NULL) {
-        message_trace_error(output_options_name(&arguments.output), error);
-        trace_close(&trace);
+    if (!options_open(&arguments.source, arguments.follow ? TRACE_REPAIR : TRACE_READ, &trace, &arguments.output, &fd))
         return STATUS_FAILED;
-    }
-
     stop_begin(arguments.follow);
     int status = show(&arguments, name, &trace, fd);
     trace_close(&trace);

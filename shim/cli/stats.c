@@ -380,22 +380,12 @@ int command_stats(int argc, char **argv)
 
     struct trace trace;
     const char *name = source_options_name(&arguments.source);
-    struct trace_error error =
-        source_options_open(&arguments.source, arguments.interval != 0 ? TRACE_REPAIR : TRACE_READ, &trace);
-    if (error.what != NULL) {
-        message_trace_error(name, error);
-        return STATUS_FAILED;
-    }
     int fd = STDOUT_FILENO;
     bool replaces = arguments.output.path != NULL && replace_possible(arguments.output.path) &&
                     strcmp(output_options_format(&arguments.output), "prometheus") == 0;
-    if (!replaces)
-        error = output_options_open(&arguments.output, &trace, &fd);
-    if (error.what != NULL) {
-        message_trace_error(output_options_name(&arguments.output), error);
-        trace_close(&trace);
+    if (!options_open(&arguments.source, arguments.interval != 0 ? TRACE_REPAIR : TRACE_READ, &trace,
+                      replaces ? NULL : &arguments.output, &fd))
         return STATUS_FAILED;
-    }
     stop_begin(arguments.interval != 0);
     int status = run(&arguments, name, &trace, fd, replaces);
     trace_close(&trace);

@@ -1,11 +1,9 @@
 /* Statistics as one JSON object on a line: every key always, null where there is no value. */
-#include "event.h"
 #include "json.h"
 #include "report.h"
 #include "trace/clock.h"
 #include "trace/names.h"
 
-#include <netinet/tcp.h>
 #include <sys/socket.h>
 #include <time.h>
 
@@ -129,21 +127,6 @@ static void add_sums(struct json *json, const struct sums *sums)
     add_disconnects(json, sums->disconnects);
 }
 
-static void add_tcp(struct json *json, const struct connection *connection)
-{
-    if ((connection->known & CONNECTION_TCP) == 0) {
-        add_null(json, "tcp");
-        return;
-    }
-    const struct recvshim_tcp *tcp = &connection->tcp;
-    begin(json, "tcp", '{');
-    add_text(json, "state", tcp_state_name(tcp->state));
-    add_number(json, "rtt_us", tcp->rtt);
-    add_number(json, "retransmits", tcp->retransmits);
-    add_number(json, "unacked", tcp->unacked);
-    end(json, '}');
-}
-
 static void add_connection(const struct report *report, struct json *json, const struct connection *connection)
 {
     static const char *const ends[] = {[END_OPEN] = NULL,
@@ -178,7 +161,8 @@ static void add_connection(const struct report *report, struct json *json, const
     add_text(json, "cause", ending.end == END_DISCONNECT ? cause_names[ending.cause] : NULL);
     add_text(json, "error", ending.end == END_CONNECT_FAILED ? error_name(ending.error) : NULL);
     add_text(json, "first", first_name(ending.first));
-    add_tcp(json, connection);
+    add_key(json, "tcp");
+    json_tcp(json->output, (connection->known & CONNECTION_TCP) != 0 ? &connection->tcp : NULL);
     add_truth(json, "complete", report_complete(report, connection));
     end(json, '}');
 }

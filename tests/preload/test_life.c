@@ -93,6 +93,17 @@ Test(life, refused)
     cr_expect_eq(close->result_flags & RECVSHIM_RESULT_CONNECTED, 0);
 }
 
+/* Two connects without waiting, and what becomes of each: one succeeds, one is refused. Returns the Nth. */
+static const struct recvshim_record *expect_under_way(const struct ring *ring, int index)
+{
+    static const int errors[] = {EINPROGRESS, EINPROGRESS, 0, ECONNREFUSED};
+    const struct recvshim_record *record = find(ring, RECVSHIM_EVENT_CONNECT, index);
+    cr_expect_eq(record->error, errors[index]);
+    cr_expect_eq(record->result, errors[index] == 0 ? 0 : -1);
+    cr_expect_neq(record->local_port, 0);
+    return record;
+}
+
 /* What the program learns from SO_ERROR is told once; that it reads 0 again is nothing new. */
 Test(life, under_way_and_then_known)
 {
@@ -100,12 +111,8 @@ Test(life, under_way_and_then_known)
     cr_expect_eq(said(&job, "bad"), ECONNREFUSED, "the program reads it, not we");
     struct ring ring = read_trace(trace_path());
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_CONNECT), 4);
-    static const int errors[] = {EINPROGRESS, EINPROGRESS, 0, ECONNREFUSED};
     for (int i = 0; i < 4; i++) {
-        const struct recvshim_record *record = find(&ring, RECVSHIM_EVENT_CONNECT, i);
-        cr_expect_eq(record->error, errors[i]);
-        cr_expect_eq(record->result, errors[i] == 0 ? 0 : -1);
-        cr_expect_neq(record->local_port, 0);
+        const struct recvshim_record *record = expect_under_way(&ring, i);
         cr_expect(record->result_flags & RECVSHIM_RESULT_PEER);
         const struct recvshim_record *close = find_of(&ring, RECVSHIM_EVENT_CLOSE, record->connection);
         cr_expect_eq((close->result_flags & RECVSHIM_RESULT_CONNECTED) != 0, i % 2 == 0);
@@ -118,14 +125,8 @@ Test(life, under_way_and_asked_again)
     cr_expect_eq(said(&job, "bad"), ECONNREFUSED);
     struct ring ring = read_trace(trace_path());
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_CONNECT), 4);
-    static const int errors[] = {EINPROGRESS, EINPROGRESS, 0, ECONNREFUSED};
-    for (int i = 0; i < 4; i++) {
-        const struct recvshim_record *record = find(&ring, RECVSHIM_EVENT_CONNECT, i);
-        cr_expect_eq(record->error, errors[i]);
-        cr_expect_eq(record->result, errors[i] == 0 ? 0 : -1);
-        cr_expect_eq(record->local_port, find(&ring, RECVSHIM_EVENT_CONNECT, i % 2)->local_port);
-        cr_expect_neq(record->local_port, 0);
-    }
+    for (int i = 0; i < 4; i++)
+        cr_expect_eq(expect_under_way(&ring, i)->local_port, find(&ring, RECVSHIM_EVENT_CONNECT, i % 2)->local_port);
 }
 
 Test(life, one_socket_two_connections)
