@@ -158,6 +158,14 @@ enum {
     RECVSHIM_RESULT_SHUT_READ = 64,      /* the program had called shutdown(SHUT_RD) or SHUT_RDWR */
     RECVSHIM_RESULT_PROGRAM_FIRST = 128, /* the program had shut down writing before it saw the peer's end */
     RECVSHIM_RESULT_PEER_ENDED = 256,    /* the program has seen the peer's end; if not now, before */
+    /* Of a receive that was interrupted, whether it was retried or not: */
+    RECVSHIM_RESULT_SIGNALS = 512,     /* `signals` are those whose handlers ran meanwhile, in this thread */
+    RECVSHIM_RESULT_CANDIDATES = 1024, /* `signals` are those that may have interrupted it: they had handlers, and were
+                                        * not blocked; empty where SIGSTOP and SIGCONT alone can have done it */
+    RECVSHIM_RESULT_PASSED = 2048,     /* EINTR reached the program because the policy or the pass list let it; an
+                                        * `interrupted` without it could not be retried */
+    RECVSHIM_RESULT_INTENT = 4096,     /* it was retried, and the policy `intent` would not have (of candidates: would
+                                        * not have after one of them): the program may count on EINTR */
 };
 
 /* One end of a connection. */
@@ -225,7 +233,8 @@ struct recvshim_record {
         uint8_t local_address[16]; /* with RECVSHIM_RESULT_LOCAL, in the first records of a connection: as `bytes` */
         struct {
             struct recvshim_tcp tcp; /* with RECVSHIM_RESULT_TCP: of a TCP disconnect, or close */
-            uint64_t reserved_word;
+            uint64_t signals;        /* with RECVSHIM_RESULT_SIGNALS or _CANDIDATES, and not with the local address of
+                                      * AF_INET6: bit N - 1 for signal N, as this machine numbers them */
         };
     };
 };

@@ -2,6 +2,7 @@
 
 #include "trace/line.h"
 #include "trace/names.h"
+#include "trace/signal_names.h"
 
 #include <limits.h>
 #include <string.h>
@@ -96,12 +97,17 @@ static bool parse_calls(struct settings *settings, const char *value)
 
 static bool parse_eintr(struct settings *settings, const char *value)
 {
-    static const char *const policies[] = {"always", "never", NULL};
+    static const char *const policies[] = {"always", "intent", "restart", "never", NULL};
     int policy = choose(value, policies);
     if (policy < 0)
         return false;
     settings->eintr = (enum eintr_policy)policy;
     return true;
+}
+
+static bool parse_eintr_pass(struct settings *settings, const char *value)
+{
+    return signal_names_parse(value, &settings->eintr_pass);
 }
 
 static bool parse_scope(struct settings *settings, const char *value)
@@ -198,8 +204,8 @@ static const struct setting {
     {"DURATION", parse_duration, "on or off", measure_nothing, "durations are not measured"},
     {"CALLS", parse_calls, "all, or a list of " RECVSHIM_CALL_TABLE(CALL_LIST) "separated by commas", handle_nothing,
      "no call is handled"},
-    {"EINTR", parse_eintr, "always or never", retry_nothing, "interrupted receives are not retried"},
-    {"EINTR_PASS", refuse, "nothing in this version, which retries all interruptions or none", retry_nothing,
+    {"EINTR", parse_eintr, "always, intent, restart or never", retry_nothing, "interrupted receives are not retried"},
+    {"EINTR_PASS", parse_eintr_pass, "a list of signals such as TERM,INT,ALRM, without KILL and STOP", retry_nothing,
      "interrupted receives are not retried"},
     {"SCOPE", parse_scope, "canonical, strip, kame or keep", keep_scopes, "scope ids are not normalised"},
     {"LOOKUP", parse_lookup, "auto, on or off", look_nothing_up, "nothing is looked up"},

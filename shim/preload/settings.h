@@ -9,12 +9,13 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum eintr_policy { EINTR_ALWAYS, EINTR_NEVER };
+enum eintr_policy { EINTR_ALWAYS, EINTR_INTENT, EINTR_RESTART, EINTR_NEVER };
 enum scope_policy { SCOPE_CANONICAL, SCOPE_STRIP, SCOPE_KAME, SCOPE_KEEP };
 enum lookup_policy { LOOKUP_AUTO, LOOKUP_ON, LOOKUP_OFF };
 
 struct settings {
     enum eintr_policy eintr;
+    uint64_t eintr_pass; /* signals whose interruption always reaches the program: a set as of signal_bit() */
     enum scope_policy scope;
     enum lookup_policy lookup;
     uint32_t calls;         /* set of enum recvshim_call: those handled */

@@ -98,7 +98,7 @@ static const struct {
     {"RECVSHIM_EVENTS=,", "would-block", "nothing is traced", false},
     {"RECVSHIM_DURATION=1", "on or off", "durations are not measured", true},
     {"RECVSHIM_CALLS=read(2)", "recvfrom", "no call is handled", false},
-    {"RECVSHIM_EINTR=sometimes", "always or never", "not retried", true},
+    {"RECVSHIM_EINTR=sometimes", "always, intent, restart or never", "not retried", true},
     {"RECVSHIM_SCOPE=Canonical", "canonical, strip, kame or keep", "not normalised", true},
     {"RECVSHIM_SEED=-1", "random, or an integer", "nothing is traced", false},
 };

@@ -69,7 +69,7 @@ Test(run, validates_before_it_starts)
     expect_said("needs more than half of this machine's memory");
     cr_assert_str_eq(printed, "");
     cr_assert_eq(STATUS("run", "--eintr", "sometimes", "echo", "started"), 125);
-    cr_assert_str_eq(said, "recvshim: --eintr=sometimes: must be always or never\n");
+    cr_assert_str_eq(said, "recvshim: --eintr=sometimes: must be always, intent, restart or never\n");
     setenv("RECVSHIM_EINTR", "sometimes", 1);
     cr_assert_eq(STATUS("run", "echo", "started"), 125);
     expect_said("RECVSHIM_EINTR=sometimes: must be always");
