@@ -8,15 +8,10 @@
  *                           which is blocked
  *   stopped-first=1         a cell with t and a signal is stopped and continued once before the signal comes
  * For each cell, counted from 0: result_N, errno_N, handled_N. The child receives, its parent signals. */
-#include "victim.h"
+#include "settled.h"
 
-#include <sched.h>
-#include <stdatomic.h>
-#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
-
-enum { LIMIT_S = 20 }; /* reached only by what hangs */
 
 struct cell {
     int signal;
@@ -24,18 +19,13 @@ struct cell {
     char delivery;
 };
 
-static struct shared {
-    atomic_long cell;     /* the child is about to receive the Nth, counted from 1 */
-    atomic_long returned; /* and has come back from it */
-    atomic_long handled;  /* calls of the handler, ever */
-} * shared;
-
+static struct progress *progress;
 static const char *cell_now = "none yet";
 
 static void on_signal(int signal)
 {
     (void)signal;
-    shared->handled++;
+    progress->handled++;
 }
 
 /* The next cell of the list, which is moved on; false at its end. */
@@ -105,55 +95,28 @@ static void receive_cells(int fd, const char *list, int go)
         struct timeval limit = {.tv_sec = cell.timeout ? 60 : 0};
         must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
         install(&cell);
-        long handled = shared->handled;
-        shared->cell = i + 1;
+        long handled = progress->handled;
+        progress->begun = i + 1;
         char byte;
         errno = 0;
         ssize_t result = recv(fd, &byte, 1, 0);
         int error = errno;
-        shared->returned = i + 1;
+        progress->returned = i + 1;
         uninstall(&cell);
         must(read(go, &byte, 1) == 1, "go");
         if (result < 0)
             must(read(fd, &byte, 1) == 1, "the byte that came later");
         say_of("result", i, result);
         say_of("errno", i, error);
-        say_of("handled", i, shared->handled - handled);
+        say_of("handled", i, progress->handled - handled);
     }
 }
 
 /* ---- its parent ---- */
 
-/* Whether the child sleeps in a receive, or in the wait of a receive's retry. */
-static bool is_blocked(int file)
-{
-    char text[32];
-    ssize_t length = pread(file, text, sizeof text - 1, 0);
-    must(length > 0, "/proc/PID/syscall");
-    text[length] = '\0';
-    long number = strtol(text, NULL, 10);
-    return text[0] >= '0' && text[0] <= '9' && (number == SYS_recvfrom || number == SYS_ppoll || number == SYS_poll);
-}
-
-static void give_way(const char *what)
-{
-    static uint64_t begin;
-    static const char *since;
-    uint64_t now = nanoseconds(CLOCK_MONOTONIC);
-    if (since != what) {
-        since = what;
-        begin = now;
-    }
-    if (now - begin > LIMIT_S * UINT64_C(1000000000)) {
-        dprintf(STDERR_FILENO, "victim: cell %.6s: %s never came\n", cell_now, what);
-        kill(0, SIGKILL);
-    }
-    sched_yield();
-}
-
 static void deliver(const struct cell *cell, pid_t child)
 {
-    long handled = shared->handled;
+    long handled = progress->handled;
     int status;
     switch (cell->delivery) {
     case 's':
@@ -167,33 +130,24 @@ static void deliver(const struct cell *cell, pid_t child)
     default:
         must(kill(child, cell->signal) == 0, "kill");
     }
-    while (shared->handled == handled)
-        give_way("the handler");
+    AWAIT(progress->handled != handled, cell_now);
 }
 
 static void signal_cells(int peer, const char *list, int go, pid_t child, bool stopped_first)
 {
     const struct cell stop = {.delivery = 's'};
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/syscall", (int)child);
-    int file = open(path, O_RDONLY | O_CLOEXEC);
-    must(file >= 0, path);
+    int file = open_syscall_file(child);
     struct cell cell;
     for (long i = 1; next_cell(&list, &cell); i++) {
-        while (shared->cell != i || !is_blocked(file))
-            give_way("the receive");
+        AWAIT(progress->begun == i && is_blocked(file), cell_now);
         if (stopped_first && cell.timeout && cell.delivery != 's') {
             deliver(&stop, child);
-            while (!is_blocked(file))
-                give_way("the retry");
+            AWAIT(is_blocked(file), cell_now);
         }
         deliver(&cell, child);
-        /* A signal makes its target runnable at once: until that has returned or sleeps again, it is "running". */
-        while (shared->returned != i && !is_blocked(file))
-            give_way("the end of the interruption");
+        AWAIT(progress->returned == i || is_blocked(file), cell_now);
         must(send(peer, "x", 1, 0) == 1, "send");
-        while (shared->returned != i)
-            give_way("the end of the receive");
+        AWAIT(progress->returned == i, cell_now);
         must(write(go, "x", 1) == 1, "go");
     }
 }
@@ -204,8 +158,8 @@ int main(int argc, char **argv)
     int fds[2], go[2], status;
     const char *list = option(argv, "cells", "");
     setpgid(0, 0);
-    shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
-    must(shared != MAP_FAILED && pipe(go) == 0, "mmap, pipe");
+    progress = shared_progress();
+    must(pipe(go) == 0, "pipe");
     open_pair(option(argv, "socket", "stream"), fds);
     pid_t child = fork();
     if (child == 0) {
