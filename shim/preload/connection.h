@@ -11,8 +11,8 @@
 /* Descriptors from this one on are never known. */
 #define CONNECTION_DESCRIPTORS 65536
 
-/* One word a descriptor: id << 16 | bit | domain << 12 | type << 8 | bits. All zero is an unknown descriptor. Here for
- * the questions of every receive; only connection.c changes it.
+/* One word a descriptor: id << 16 | two bits | domain << 12 | type << 8 | bits. All zero is an unknown descriptor. Here
+ * for the questions of every receive; only connection.c changes it.
  *
  * Relaxed throughout: a word stands for itself, and no other memory is reached through it. A thread that uses a
  * descriptor got its number from the thread that made it, in some way of the program's own, and that way orders the
@@ -30,7 +30,8 @@ enum {
     CONNECTION_ENDED = 128,        /* its end has been reported */
 };
 #define CONNECTION_DUPLICATED   (UINT64_C(1) << 14) /* other descriptors may have the same id */
-#define CONNECTION_BITS         (UINT64_C(0xff) | CONNECTION_DUPLICATED)
+#define CONNECTION_LOCAL_OWED   (UINT64_C(1) << 15) /* its first record had no room for the local address */
+#define CONNECTION_BITS         (UINT64_C(0xff) | CONNECTION_DUPLICATED | CONNECTION_LOCAL_OWED)
 #define CONNECTION_TYPE_SHIFT   8
 #define CONNECTION_DOMAIN_SHIFT 12
 #define CONNECTION_ID_SHIFT     16

@@ -1,4 +1,5 @@
 /* The interposed symbols, and nothing else. exports.map lists them again, for the linker. */
+#include "handlers.h"
 #include "lifecycle.h"
 #include "next.h"
 #include "query.h"
@@ -255,6 +256,58 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int fl
     for (int i = 0; i < result; i++)
         lifecycle_arrived(&messages[i].msg_hdr);
     return result;
+}
+
+/* ---- calls that install signal handlers ---- */
+
+EXPORT int sigaction(int signal, const struct sigaction *action, struct sigaction *old)
+{
+    return handlers_sigaction(signal, action, old);
+}
+
+EXPORT sighandler_t signal(int signal, sighandler_t handler)
+{
+    return handlers_signal(signal, handler);
+}
+
+EXPORT sighandler_t sysv_signal(int signal, sighandler_t handler)
+{
+    return handlers_sysv_signal(signal, handler);
+}
+
+EXPORT sighandler_t sigset(int signal, sighandler_t disposition)
+{
+    return handlers_sigset(signal, disposition);
+}
+
+EXPORT int siginterrupt(int signal, int interrupt)
+{
+    return handlers_siginterrupt(signal, interrupt);
+}
+
+/* Their other names. __sysv_signal is what signal() is in programs built for System V's meaning of it; libc's headers
+ * declare __sigaction nowhere, and bsd_signal for old standards only. */
+int __sigaction(int signal, const struct sigaction *action, struct sigaction *old);
+sighandler_t bsd_signal(int signal, sighandler_t handler);
+
+EXPORT int __sigaction(int signal, const struct sigaction *action, struct sigaction *old)
+{
+    return handlers_sigaction(signal, action, old);
+}
+
+EXPORT sighandler_t ssignal(int signal, sighandler_t handler)
+{
+    return handlers_signal(signal, handler);
+}
+
+EXPORT sighandler_t bsd_signal(int signal, sighandler_t handler)
+{
+    return handlers_signal(signal, handler);
+}
+
+EXPORT sighandler_t __sysv_signal(int signal, sighandler_t handler)
+{
+    return handlers_sysv_signal(signal, handler);
 }
 
 /* ---- what the process does to itself ---- */

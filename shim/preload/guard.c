@@ -1,5 +1,7 @@
 #include "guard.h"
 
+#include "next.h"
+
 #include <errno.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -8,6 +10,13 @@
 
 static void *guarded;
 static size_t guarded_size;
+
+/* Past our own definition, which would take it for the program's. */
+static int change(const struct sigaction *action, struct sigaction *old)
+{
+    next_sigaction_function *next = next_sigaction();
+    return next != NULL ? next(SIGBUS, action, old) : -1;
+}
 
 static void on_sigbus(int signal, siginfo_t *info, void *context)
 {
@@ -24,7 +33,7 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
     }
     /* Not ours: as if there had been no handler. A fault happens again on return; a sent signal must be sent again. */
     struct sigaction standard = {.sa_handler = SIG_DFL};
-    sigaction(signal, &standard, NULL);
+    change(&standard, NULL);
     if (sent)
         raise(signal);
     errno = error;
@@ -33,11 +42,11 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
 void guard_start(void *base, size_t size)
 {
     struct sigaction now;
-    if (sigaction(SIGBUS, NULL, &now) != 0 || (now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL)
+    if (change(NULL, &now) != 0 || (now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL)
         return;
     guarded = base;
     guarded_size = size;
     struct sigaction guard = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
     sigfillset(&guard.sa_mask);
-    sigaction(SIGBUS, &guard, NULL);
+    change(&guard, NULL);
 }

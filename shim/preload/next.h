@@ -5,6 +5,7 @@
 
 #include "call.h"
 
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -38,6 +39,7 @@
     X(recvmmsg, int, (int, struct mmsghdr *, unsigned int, int, struct timespec *))                                    \
     X(prctl, int, (int, ...))                                                                                          \
     X(syscall, long, (long, long, long, long, long, long, long))                                                       \
+    X(sigaction, int, (int, const struct sigaction *, struct sigaction *))                                             \
     X(clone, int, (int (*)(void *), void *, int, void *, ...))                                                         \
     X(vfork, pid_t, (void))                                                                                            \
     X(_exit, void, (int))

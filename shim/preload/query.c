@@ -18,29 +18,42 @@
 
 /* Relaxed: a switch that orders nothing. Off until the constructor has run. */
 HOT static _Atomic bool allowed;
+static _Atomic bool filtered;
 static bool unconditional;
 
-void query_start(enum lookup_policy policy)
+void query_start(enum lookup_policy policy, bool tracing)
 {
     unconditional = policy == LOOKUP_ON;
-    bool inherited = policy == LOOKUP_AUTO && prctl(PR_GET_SECCOMP) > SECCOMP_MODE_DISABLED;
-    atomic_store_explicit(&allowed, policy != LOOKUP_OFF && !inherited, memory_order_relaxed);
+    bool inherited = !unconditional && prctl(PR_GET_SECCOMP) > SECCOMP_MODE_DISABLED;
+    atomic_store_explicit(&filtered, inherited, memory_order_relaxed);
+    atomic_store_explicit(&allowed, tracing && policy != LOOKUP_OFF && !inherited, memory_order_relaxed);
 }
 
 void query_filter_announced(void)
 {
     if (unconditional)
         return;
-    if (vfork_in_child())
+    if (vfork_in_child()) {
         vfork_nesting.filtered = true; /* stays: a child more or less that is not asked for is no matter */
-    else
+    } else {
+        atomic_store_explicit(&filtered, true, memory_order_relaxed);
         atomic_store_explicit(&allowed, false, memory_order_relaxed);
+    }
+}
+
+static bool filtered_in_child(void)
+{
+    return vfork_nesting.depth != 0 && vfork_nesting.filtered;
+}
+
+bool query_filtered(void)
+{
+    return atomic_load_explicit(&filtered, memory_order_relaxed) || filtered_in_child();
 }
 
 bool query_allowed(void)
 {
-    return atomic_load_explicit(&allowed, memory_order_relaxed) &&
-           (vfork_nesting.depth == 0 || !vfork_nesting.filtered);
+    return atomic_load_explicit(&allowed, memory_order_relaxed) && !filtered_in_child();
 }
 
 /* Past our own definition, which would take it for the program's. */

@@ -12,14 +12,17 @@
 
 #include <stdbool.h>
 
-/* For the constructor. */
-void query_start(enum lookup_policy policy);
+/* For the constructor; without a trace nothing is looked up. */
+void query_start(enum lookup_policy policy, bool tracing);
 
 /* The program is about to install a filter. */
 void query_filter_announced(void);
 
 /* Whether questions may be asked. The functions below do not look, are no cancellation points, and may change errno. */
 bool query_allowed(void);
+
+/* Whether a filter of seccomp has been seen, and the user has not said that it lets us ask. */
+bool query_filtered(void);
 
 /* SO_TYPE, as SOCK_STREAM; 0 where it cannot be told. *domain: SO_DOMAIN, as AF_INET. */
 int query_type(int fd, int *domain);

@@ -4,6 +4,8 @@
 #include "classify.h"
 #include "connection.h"
 #include "endpoints.h"
+#include "handled.h"
+#include "handlers.h"
 #include "hot.h"
 #include "next.h"
 #include "query.h"
@@ -28,7 +30,10 @@ struct outcome {
     ssize_t result;
     int error;        /* errno, where result is -1 */
     uint32_t retries; /* interruptions absorbed */
+    bool passed;      /* one more was left to the program, by the policy */
+    bool timed;       /* the socket had an SO_RCVTIMEO when it was interrupted, or may have had one */
     uint64_t entry;   /* when it began; 0 where that was not needed */
+    uint64_t handled; /* when it began, as handled.h counts */
     uint64_t word;  /* the descriptor's when it began: while a call blocks, another thread may close the descriptor, and
                      * get its number for another connection */
     socklen_t room; /* of the address buffer, as the program gave it; 0 where it wants no address */
@@ -102,6 +107,30 @@ static enum recvshim_event event_of(const struct call *call, const struct outcom
     return classify(call, outcome->result, outcome->error, *type, over);
 }
 
+/* What interrupted the call: the handlers that ran, or those that may have. Where neither is known nothing is said. */
+__attribute__((cold, noinline)) static void explain(const struct call *call, const struct outcome *outcome,
+                                                    struct recvshim_record *record)
+{
+    uint64_t signals = handled_signals(outcome->handled), intended = 0;
+    uint16_t flags = RECVSHIM_RESULT_SIGNALS;
+    if (signals == 0) {
+        signals = handlers_candidates(outcome->timed, !query_filtered(), &intended);
+        flags = signals != 0 || outcome->timed ? RECVSHIM_RESULT_CANDIDATES : 0;
+    }
+    if (outcome->passed && record->event == RECVSHIM_EVENT_INTERRUPTED)
+        flags |= RECVSHIM_RESULT_PASSED;
+    if (outcome->retries != 0 && intended != 0)
+        flags |= RECVSHIM_RESULT_INTENT;
+    /* They lie where the end of the local address does, which waits for the connection's next record. */
+    if ((record->result_flags & RECVSHIM_RESULT_LOCAL) != 0 && record->family == AF_INET6 && flags != 0) {
+        record->result_flags &= (uint16_t)~RECVSHIM_RESULT_LOCAL;
+        memset(record->local_address, 0, sizeof record->local_address);
+        connection_mark(call->fd, record->connection, CONNECTION_LOCAL_OWED, 0);
+    }
+    record->result_flags |= flags;
+    record->signals = signals;
+}
+
 static uint64_t identify(int fd, uint64_t word)
 {
     if (connection_id(word) == 0) /* tracing began meanwhile, if it can have one */
@@ -120,19 +149,20 @@ __attribute__((cold, noinline)) static void meet(const struct call *call, const 
         bits |= CONNECTION_CONNECTED;
     /* One that is not tracked would be asked about at each receive; and a number that is another's by now is not the
      * one to ask about. */
-    if (record->connection == 0 ||
-        connection_mark(call->fd, record->connection, bits,
-                        (bits & CONNECTION_CONNECTED) != 0 ? CONNECTION_CONNECTING : 0U) == 0)
+    uint64_t clear = CONNECTION_LOCAL_OWED | ((bits & CONNECTION_CONNECTED) != 0 ? CONNECTION_CONNECTING : 0U);
+    if (record->connection == 0 || connection_mark(call->fd, record->connection, bits, clear) == 0)
         return;
 
     bool complete = noted && ((endpoints.known & RECVSHIM_RESULT_LOCAL) != 0 || endpoints.peer.family == AF_UNIX);
-    if (complete || !query_allowed())
-        return;
-    if (connection_type(word) == 0)
-        record->socket_type = (uint8_t)learn_type(call->fd);
-    /* A socket made here has no peer but by connect, which was noted. */
-    query_endpoints(call->fd, !noted && connection_type(word) == 0, &endpoints);
-    endpoints_set(call->fd, record->connection, &endpoints);
+    if (!complete && query_allowed()) {
+        if (connection_type(word) == 0)
+            record->socket_type = (uint8_t)learn_type(call->fd);
+        /* A socket made here has no peer but by connect, which was noted. */
+        query_endpoints(call->fd, !noted && connection_type(word) == 0, &endpoints);
+        endpoints_set(call->fd, record->connection, &endpoints);
+    } else if ((word & CONNECTION_LOCAL_OWED) == 0) {
+        return; /* accept or connect has told it */
+    }
     if ((endpoints.known & RECVSHIM_RESULT_LOCAL) != 0) {
         memcpy(record->local_address, endpoints.local_address, sizeof record->local_address);
         record->family = endpoints.peer.family;
@@ -202,11 +232,13 @@ __attribute__((noinline, flatten)) static void record(const struct call *call, c
         record.duration = record.time - outcome->entry;
         record.result_flags |= RECVSHIM_RESULT_DURATION;
     }
-    if ((outcome->word & CONNECTION_RECEIVED) == 0)
+    if ((outcome->word & (CONNECTION_RECEIVED | CONNECTION_LOCAL_OWED)) != CONNECTION_RECEIVED)
         meet(call, outcome, &record);
     describe_ends(call, outcome, &record);
     if (event == RECVSHIM_EVENT_DISCONNECT)
         describe_end(call->fd, &record);
+    if (__builtin_expect(outcome->retries != 0 || event == RECVSHIM_EVENT_INTERRUPTED, 0))
+        explain(call, outcome, &record);
     recorder_store(&record);
 }
 
@@ -223,9 +255,24 @@ __attribute__((cold, noinline)) static void absorb(const struct call *call, stru
     outcome->word = word_of(call->fd); /* the handler may have made another socket of it */
     if (connection_id(outcome->word) == 0 && recorder_tracing())
         outcome->word = identified(call->fd, outcome->word);
-    struct retried retried = retry(call, connection_may_time_out, outcome->entry, outcome->room);
+    const struct retry_terms terms = {.may_time_out = connection_may_time_out,
+                                      .passes = handled_passing,
+                                      .since = outcome->handled,
+                                      .entry = outcome->entry,
+                                      .room = outcome->room,
+                                      .may_ask = !query_filtered()};
+    struct retried retried = retry(call, &terms);
     outcome->result = retried.result;
     outcome->retries = retried.retries;
+    outcome->passed = retried.passed;
+    outcome->timed = retried.timed;
+}
+
+/* It failed with EINTR, and nothing is retried. */
+__attribute__((cold, noinline)) static void leave_to_program(const struct call *call, struct outcome *outcome)
+{
+    outcome->passed = true;
+    outcome->timed = connection_may_time_out(call->fd);
 }
 
 static ssize_t receive_at(const struct call *call, uint64_t word)
@@ -237,7 +284,7 @@ static ssize_t receive_at(const struct call *call, uint64_t word)
     /* On success errno is what it was at entry, whatever was done in between. */
     int *const error = thread_get()->error;
     const int entry_error = *error;
-    struct outcome outcome = {.word = word};
+    struct outcome outcome = {.word = word, .handled = handled_now()};
     if (has_deadline(call, outcome.word) || (settings->duration && recorder_tracing()))
         outcome.entry = clock_now();
     if (call->address != NULL && address_length_may_be_read(call->address_length))
@@ -249,6 +296,8 @@ static ssize_t receive_at(const struct call *call, uint64_t word)
     if (__builtin_expect(outcome.result < 0, 0)) {
         if (*error == EINTR && settings->eintr != EINTR_NEVER)
             absorb(call, &outcome);
+        else if (*error == EINTR)
+            leave_to_program(call, &outcome);
         outcome.error = *error;
     }
 

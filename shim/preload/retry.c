@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <stdbool.h>
+#include <sys/ioctl.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
 #include <time.h>
@@ -17,6 +18,8 @@
 uint64_t retry_remaining(uint64_t timeout, uint64_t entry, uint64_t now)
 {
     uint64_t spent = now > entry ? now - entry : 0;
+    if (timeout == RETRY_FOR_EVER)
+        return RETRY_FOR_EVER;
     return timeout > spent ? timeout - spent : 0;
 }
 
@@ -33,16 +36,16 @@ static int ask(int fd, int option, void *value, socklen_t *length)
     return next != NULL ? next(fd, SOL_SOCKET, option, value, length) : -1;
 }
 
-/* SO_RCVTIMEO in nanoseconds; 0 for none, and where it cannot be read: the call itself will tell why. */
+/* SO_RCVTIMEO in nanoseconds; RETRY_FOR_EVER for none, and where it cannot be read: the call itself will tell why. */
 static uint64_t receive_timeout(int fd)
 {
     struct timeval timeout = {0};
     socklen_t length = sizeof timeout;
-    if (ask(fd, SO_RCVTIMEO, &timeout, &length) != 0)
-        return 0;
+    if (ask(fd, SO_RCVTIMEO, &timeout, &length) != 0 || (timeout.tv_sec == 0 && timeout.tv_usec == 0))
+        return RETRY_FOR_EVER;
     uint64_t seconds = (uint64_t)timeout.tv_sec;
     if (seconds > UINT64_MAX / NANOSECONDS_A_SECOND - 1)
-        return 0;
+        return RETRY_FOR_EVER;
     return seconds * NANOSECONDS_A_SECOND + (uint64_t)timeout.tv_usec * 1000;
 }
 
@@ -67,28 +70,29 @@ static int poll_for(struct pollfd *fds, nfds_t count, struct timespec *limit, bo
     return cancellable ? ppoll(fds, count, limit, NULL) : (int)syscall(SYS_ppoll, fds, count, limit, NULL, 0);
 }
 
+/* How a wait for data ended. */
+enum waited { WAITED, WAIT_INTERRUPTED, WAIT_REFUSED };
+
 /* Wait until the socket may have something, at most for `nanoseconds`. *seen are poll's events, 0 on time-out or
- * interruption. Returns false where poll is refused: under a RLIMIT_NOFILE of 0, which locked-in programs have, and by
- * a filter of seccomp. */
-static bool wait_for_data(const struct call *call, uint64_t nanoseconds, bool cancellable, uint32_t *retries,
-                          short *seen)
+ * interruption. Poll is refused under a RLIMIT_NOFILE of 0, which locked-in programs have, and by a filter of seccomp.
+ */
+static enum waited wait_for_data(const struct call *call, uint64_t nanoseconds, size_t gathered, short *seen)
 {
-    struct pollfd socket = {.fd = call->fd, .events = (short)(call->flags & MSG_OOB ? POLLPRI : POLLIN)};
+    /* Of what follows data that was gathered, the urgent mark is to be seen, too. */
+    struct pollfd socket = {.fd = call->fd,
+                            .events = (short)(call->flags & MSG_OOB ? POLLPRI
+                                              : gathered > 0        ? POLLIN | POLLPRI
+                                                                    : POLLIN)};
     struct timespec limit = {.tv_sec = (time_t)(nanoseconds / NANOSECONDS_A_SECOND),
                              .tv_nsec = (long)(nanoseconds % NANOSECONDS_A_SECOND)};
-    int ready = poll_for(&socket, 1, &limit, cancellable);
-    *seen = 0;
-    if (ready > 0)
-        *seen = socket.revents;
+    int ready = poll_for(&socket, 1, nanoseconds != RETRY_FOR_EVER ? &limit : NULL, gathered == 0);
+    *seen = ready > 0 ? socket.revents : 0;
     if (ready >= 0)
-        return true;
-    if (errno != EINTR)
-        return false;
-    count(retries);
-    return true;
+        return WAITED;
+    return errno == EINTR ? WAIT_INTERRUPTED : WAIT_REFUSED;
 }
 
-/* poll shows an error that a receive does not return (a full error queue, say): waiting on poll would spin. */
+/* Poll shows what a receive does not return (a full error queue, urgent data further on): waiting on it would spin. */
 static void pause_shortly(uint64_t nanoseconds, bool cancellable)
 {
     const uint64_t millisecond = 1000000;
@@ -98,82 +102,114 @@ static void pause_shortly(uint64_t nanoseconds, bool cancellable)
 
 /* Receive once some data has been taken: a cancellation now would lose it. Switched off for a call that does not block,
  * and not while waiting for more: a handler that leaves by siglongjmp would leave it so. */
-static ssize_t receive_more(const struct call *call, size_t gathered, int flags)
+static ssize_t receive_more(const struct call *call, size_t gathered, int flags, socklen_t room)
 {
     int state;
+    if (call->address != NULL && call->address_length != NULL)
+        *call->address_length = room;
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     ssize_t part = next_receive(call, gathered, flags);
     pthread_setcancelstate(state, NULL);
     return part;
 }
 
+/* Whether what was gathered is all that one receive returns: the kernel's stops at the urgent mark (tcp_recvmsg), even
+ * one with MSG_WAITALL. */
+static bool is_at_mark(const struct call *call)
+{
+    int at_mark = 0;
+    return ioctl(call->fd, SIOCATMARK, &at_mark) == 0 && at_mark != 0;
+}
+
+/* Wait until it is worth while to receive again. *timeout: SO_RCVTIMEO, which counts from `entry`. Returns false where
+ * the receive is over: errno says why. */
+static bool wait_on(const struct call *call, const struct retry_terms *terms, size_t gathered, uint64_t entry,
+                    uint64_t *timeout, short *seen, struct retried *done)
+{
+    for (bool interrupted = false;; interrupted = true) {
+        if (interrupted)
+            *timeout = receive_timeout(call->fd); /* another thread may have changed it, or a handler */
+        uint64_t rest = retry_remaining(*timeout, entry, clock_now());
+        bool over = rest == 0 || is_nonblocking(call->fd);
+        /* Also of a handler that ran between two waits. */
+        done->passed = !over && terms->passes(terms->since);
+        if (interrupted && !done->passed)
+            count(&done->retries);
+        errno = over ? EAGAIN : EINTR;
+        if (over || done->passed)
+            return false;
+        /* The deadline bounds how long a cancellation has to wait for what was gathered to be returned. */
+        enum waited how = wait_for_data(call, rest, gathered, seen);
+        if (how == WAITED) {
+            if (*seen != 0 && (*seen & (call->flags & MSG_OOB ? POLLPRI : POLLIN)) == 0)
+                pause_shortly(rest, gathered == 0);
+            return true;
+        }
+        if (how == WAIT_REFUSED) { /* the last interruption is left to the program, as one that is exempt is */
+            done->retries--;
+            errno = EINTR;
+            return false;
+        }
+    }
+}
+
 /* The kernel's own time-out starts anew with each call, so a plain retry would wait for ever under a timer that ticks
  * faster (measured). The rest is waited for in poll, and setting SO_RCVTIMEO to the remainder is out of the question:
  * the socket may be shared. */
-static struct retried receive_until(const struct call *call, uint64_t timeout, uint64_t entry, socklen_t room,
-                                    uint32_t retries)
+static void receive_until(const struct call *call, const struct retry_terms *terms, uint64_t timeout,
+                          struct retried *done)
 {
     const int flags = call->flags | MSG_DONTWAIT;
     const bool gather = (call->flags & MSG_WAITALL) != 0 && socket_number(call->fd, SO_TYPE) == SOCK_STREAM;
+    const uint64_t entry = terms->entry != 0 ? terms->entry : clock_now();
     size_t gathered = 0;
-    short seen = POLLIN;
-    ssize_t part;
-    for (;;) {
-        if (gathered > 0 && call->address != NULL && call->address_length != NULL)
-            *call->address_length = room;
-        part = gathered > 0 ? receive_more(call, gathered, flags) : next_receive(call, 0, flags);
+    short seen = 0;
+    ssize_t part = -1;
+    do {
+        /* An error behind data that was gathered stays on the socket for the next call, as it does in the kernel: a
+         * receive would take it off. */
+        if (gathered > 0 && ((seen & POLLERR) != 0 || is_at_mark(call)))
+            break;
+        part = gathered > 0 ? receive_more(call, gathered, flags, terms->room) : next_receive(call, 0, flags);
         if (part > 0 && gather && gathered + (size_t)part < call->length) {
             gathered += (size_t)part;
+            part = -1;
         } else if (part >= 0 || (errno != EAGAIN && errno != EINTR)) {
             break;
         } else if (errno == EINTR) {
-            count(&retries);
+            count(&done->retries);
         }
-
-        part = -1;
-        uint64_t rest = retry_remaining(timeout, entry, clock_now());
-        if (rest == 0 || is_nonblocking(call->fd)) {
-            errno = EAGAIN;
-            break;
-        }
-        if (seen != 0 && (seen & (POLLIN | POLLPRI)) == 0)
-            pause_shortly(rest, gathered == 0);
-        /* The deadline bounds how long a cancellation has to wait for what was gathered to be returned. */
-        if (!wait_for_data(call, rest, gathered == 0, &retries, &seen)) {
-            errno = EINTR; /* the last interruption is left to the program, as one that is exempt is */
-            retries--;
-            break;
-        }
-        /* An error behind data that was gathered stays on the socket for the next call, as it does in the kernel: a
-         * receive would take it off. */
-        if (gathered > 0 && (seen & POLLERR) != 0)
-            break;
-    }
-    if (gathered > 0)
-        part = (ssize_t)gathered + (part > 0 ? part : 0);
-    return (struct retried){part, retries};
+    } while (wait_on(call, terms, gathered, entry, &timeout, &seen, done));
+    done->result = gathered > 0 ? (ssize_t)gathered + (part > 0 ? part : 0) : part;
 }
 
-struct retried retry(const struct call *call, bool (*may_time_out)(int fd), uint64_t entry, socklen_t room)
+struct retried retry(const struct call *call, const struct retry_terms *terms)
 {
-    struct retried done = {.result = -1, .retries = 1};
+    struct retried done = {.result = -1};
     const bool waits = (call->flags & MSG_DONTWAIT) == 0;
     for (;;) {
+        errno = EINTR;
+        done.passed = terms->passes(terms->since);
         /* Asked anew each time: another thread may set it meanwhile, and a handler may. Where it is known not to be
          * set, the kernel is not asked. */
-        uint64_t timeout = waits && may_time_out(call->fd) ? receive_timeout(call->fd) : 0;
-        if (timeout != 0) {
+        done.timed = waits && terms->may_time_out(call->fd);
+        if (done.passed || (done.timed && !terms->may_ask))
+            return done;
+        uint64_t timeout = done.timed ? receive_timeout(call->fd) : RETRY_FOR_EVER;
+        done.timed = timeout != RETRY_FOR_EVER;
+        if (done.timed) {
             bool exempt = (call->flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL) ||
                           socket_number(call->fd, SO_RCVLOWAT) > 1;
-            if (!exempt)
-                return receive_until(call, timeout, entry != 0 ? entry : clock_now(), room, done.retries);
             errno = EINTR;
-            done.retries--;
+            if (exempt)
+                return done;
+            count(&done.retries);
+            receive_until(call, terms, timeout, &done);
             return done;
         }
+        count(&done.retries);
         done.result = next_receive(call, 0, call->flags);
         if (done.result >= 0 || errno != EINTR)
             return done;
-        count(&done.retries);
     }
 }

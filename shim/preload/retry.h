@@ -8,20 +8,29 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-struct retried {
-    ssize_t result;   /* as recv's, with errno set on -1; errno is undefined otherwise */
-    uint32_t retries; /* interruptions absorbed, 0 for a call that is left interrupted; UINT32_MAX: that many or more */
+/* What has to be known of the call, and may be done for it. */
+struct retry_terms {
+    bool (*may_time_out)(int fd);   /* whether the descriptor may have an SO_RCVTIMEO: where not, nobody is asked */
+    bool (*passes)(uint64_t since); /* whether something interrupted that is to reach the program */
+    uint64_t since;                 /* its argument: when the call began */
+    uint64_t entry; /* clock_now() when the call began; 0 where that was not noted: the deadline counts from now */
+    socklen_t room; /* *call->address_length as the program gave it */
+    bool may_ask;   /* whether the kernel may be called for anything but the receive itself */
 };
 
-/* Go on with a call that has just failed with EINTR.
- *
- * `may_time_out`: whether the descriptor may have an SO_RCVTIMEO; where not, the kernel is not asked.
- * `entry`: clock_now() when the call began; 0 where that was not noted, and the deadline then counts from now.
- * `room`: *call->address_length as the program gave it. */
-struct retried retry(const struct call *call, bool (*may_time_out)(int fd), uint64_t entry, socklen_t room);
+struct retried {
+    ssize_t result;   /* as recv's, with errno set on -1; errno is undefined otherwise */
+    uint32_t retries; /* interruptions absorbed; UINT32_MAX: that many or more */
+    bool passed;      /* the last is left to the program, because terms->passes() said so */
+    bool timed;       /* the socket had an SO_RCVTIMEO when it was interrupted, or may have had one */
+};
 
-/* What is left of a time-out, in nanoseconds; 0 once the deadline has passed. Pure. A time-out of microseconds beyond
- * what nanoseconds can count is as good as none. */
+/* Go on with a call that has just failed with EINTR, until it ends in any other way, or may not be gone on with: EINTR
+ * then stays. */
+struct retried retry(const struct call *call, const struct retry_terms *terms);
+
+/* What is left of a time-out, in nanoseconds; 0 once the deadline has passed. Pure. RETRY_FOR_EVER stays what it is. */
 uint64_t retry_remaining(uint64_t timeout, uint64_t entry, uint64_t now);
+#define RETRY_FOR_EVER UINT64_MAX
 
 #endif

@@ -1,5 +1,6 @@
 /* The constructor: settings, next definitions, trace. All that is not on the path of a receive. */
 #include "endpoints.h"
+#include "handlers.h"
 #include "lifecycle.h"
 #include "next.h"
 #include "process.h"
@@ -90,7 +91,8 @@ static void tell_exit(int status, void *nothing)
     lifecycle_exiting(status);
 }
 
-static void start_tracing(const struct settings *settings)
+/* Returns whether there is a trace to write to. */
+static bool start_tracing(const struct settings *settings)
 {
     char path[PATH_MAX];
     settings_expand_path(settings->trace_path, (uint32_t)getpid(), path, sizeof path);
@@ -99,16 +101,16 @@ static void start_tracing(const struct settings *settings)
     bool over = error.error == ENOENT && trace_path_is_memory(path);
     if (error.what == NULL) {
         endpoints_start();
-        query_start(settings->lookup);
         on_exit(tell_exit, NULL);
     }
     if (error.what == NULL || over)
-        return;
+        return error.what == NULL;
     char problem[128];
     struct line line = {problem, sizeof problem, 0};
     line_add(&line, " ");
     line_add(&line, error.what);
     complain("TRACE", settings->trace_path, problem, error.error, "nothing is traced");
+    return false;
 }
 
 __attribute__((constructor)) static void start(void)
@@ -117,7 +119,8 @@ __attribute__((constructor)) static void start(void)
     next_start();
     process_start();
     read_settings(&receive_settings);
-    if (receive_settings.trace_path != NULL)
-        start_tracing(&receive_settings);
+    bool tracing = receive_settings.trace_path != NULL && start_tracing(&receive_settings);
+    query_start(receive_settings.lookup, tracing);
+    handlers_start(receive_settings.eintr, receive_settings.eintr_pass, !query_filtered());
     errno = error;
 }

@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <sched.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -17,6 +18,7 @@ struct thread {
     const volatile int32_t *cpu;  /* the kernel's word on which CPU runs the thread (rseq); NULL where there is none */
     uint32_t noted_pid;           /* process.c's notes: in which process this thread was seen, and under which id */
     uint32_t noted_tid;
+    _Atomic uint64_t handled; /* handled.c's note: handlers begun, of those that are watched */
 };
 
 extern _Thread_local struct thread thread_self;
