@@ -137,3 +137,19 @@ Test(explained, under_a_filter_without_a_trace)
     cr_assert(exited_with(&job, 0));
     cr_expect_eq(said(&job, "errno"), EINTR);
 }
+
+/* Where handlers are wrapped, one that did not run is no candidate. */
+Test(explained, stop_and_continue_beside_a_handler)
+{
+    RUN(.argv = {"stopped", "timeout=60000", "send=1", "handler=1"}, .env = {"RECVSHIM_EINTR=intent"});
+    struct ring ring = read_receives(trace_path());
+    cr_assert_eq(ring.count, 1);
+    cr_expect_eq(ring.records[0].result_flags & ALL_FLAGS, RECVSHIM_RESULT_CANDIDATES);
+    cr_expect_eq(ring.records[0].signals, 0);
+
+    unlink(trace_path());
+    RUN(.argv = {"stopped", "timeout=60000", "send=1", "handler=1"});
+    ring = read_receives(trace_path());
+    cr_assert_eq(ring.count, 1);
+    cr_expect_eq(ring.records[0].signals, signal_bit(SIGTERM));
+}
