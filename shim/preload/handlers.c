@@ -22,7 +22,7 @@ typedef void handler_function(int signal, siginfo_t *info, void *context);
 
 /* handler << 2 | flags; 0: free. Relaxed: an entry stands for itself, and the system call that installs its wrapper
  * comes before any run of it. */
-static _Atomic uint64_t entries[256];
+static _Atomic uint64_t entries[128];
 #define ENTRIES ((int)(sizeof entries / sizeof entries[0]))
 
 enum { ENTRY_SIGINFO = 1, ENTRY_RESTART = 2 };
@@ -73,14 +73,12 @@ __attribute__((noinline)) static void run(int signal, siginfo_t *info, void *con
     X(high##0)                                                                                                         \
     X(high##1)                                                                                                         \
     X(high##2)                                                                                                         \
-    X(high##3) X(high##4) X(high##5) X(high##6) X(high##7) X(high##8) X(high##9) X(high##a) X(high##b) X(high##c)      \
-        X(high##d) X(high##e) X(high##f)
+    X(high##3)                                                                                                         \
+    X(high##4)                                                                                                         \
+    X(high##5)                                                                                                         \
+    X(high##6) X(high##7) X(high##8) X(high##9) X(high##a) X(high##b) X(high##c) X(high##d) X(high##e) X(high##f)
 #define ALL(X)                                                                                                         \
-    SIXTEEN(X, 0)                                                                                                      \
-    SIXTEEN(X, 1)                                                                                                      \
-    SIXTEEN(X, 2)                                                                                                      \
-    SIXTEEN(X, 3) SIXTEEN(X, 4) SIXTEEN(X, 5) SIXTEEN(X, 6) SIXTEEN(X, 7) SIXTEEN(X, 8) SIXTEEN(X, 9) SIXTEEN(X, a)    \
-        SIXTEEN(X, b) SIXTEEN(X, c) SIXTEEN(X, d) SIXTEEN(X, e) SIXTEEN(X, f)
+    SIXTEEN(X, 0) SIXTEEN(X, 1) SIXTEEN(X, 2) SIXTEEN(X, 3) SIXTEEN(X, 4) SIXTEEN(X, 5) SIXTEEN(X, 6) SIXTEEN(X, 7)
 ALL(WRAPPER)
 #define WRAPPER_NAME(index) wrapper_##index,
 static handler_function *const wrappers[ENTRIES] = {ALL(WRAPPER_NAME)};
@@ -149,9 +147,9 @@ static void unwrap(struct sigaction *action)
 
 /* ---- candidates ---- */
 
-/* Signals that have handlers, and of these the ones with SA_RESTART, as far as was seen. A handler that SA_RESETHAND
- * has removed stays noted: it may be the one that ran. */
-static _Atomic uint64_t with_handler, with_restart;
+/* Signals whose handlers are not wrapped, and of these the ones with SA_RESTART, as far as was seen. A handler that
+ * SA_RESETHAND has removed stays noted: it may be the one that ran. */
+static _Atomic uint64_t unwatched, restarting;
 
 static void note_bit(_Atomic uint64_t *set, int signal, bool value)
 {
@@ -161,12 +159,13 @@ static void note_bit(_Atomic uint64_t *set, int signal, bool value)
         atomic_fetch_and_explicit(set, ~signal_bit(signal), memory_order_relaxed);
 }
 
+/* The action as the kernel has it. */
 static void note_action(int signal, const struct sigaction *action)
 {
     if (vfork_in_child())
         return;
-    note_bit(&with_restart, signal, (action->sa_flags & SA_RESTART) != 0);
-    note_bit(&with_handler, signal, is_handler(action));
+    note_bit(&restarting, signal, (action->sa_flags & SA_RESTART) != 0);
+    note_bit(&unwatched, signal, is_handler(action) && find_wrapper(action->sa_sigaction) < 0);
 }
 
 /* ---- libc's calls ---- */
@@ -179,7 +178,9 @@ int handlers_sigaction(int signal, const struct sigaction *action, struct sigact
         return -1;
     }
     struct sigaction wrapped;
-    int result = next(signal, rules.wraps ? wrap(signal, action, &wrapped) : action, old);
+    if (rules.wraps)
+        action = wrap(signal, action, &wrapped);
+    int result = next(signal, action, old);
     if (result != 0)
         return result;
     if (action != NULL)
@@ -282,7 +283,7 @@ static void look_for_unseen(void)
             note_action(signal, &action);
 }
 
-uint64_t handlers_candidates(bool restarting, bool may_ask, uint64_t *intended)
+uint64_t handlers_candidates(bool timed, bool may_ask, uint64_t *intended)
 {
     int error = errno;
     sigset_t blocked;
@@ -291,8 +292,8 @@ uint64_t handlers_candidates(bool restarting, bool may_ask, uint64_t *intended)
         look_for_unseen();
         sigprocmask(SIG_BLOCK, NULL, &blocked);
     }
-    uint64_t handlers = atomic_load_explicit(&with_handler, memory_order_relaxed);
-    uint64_t restarts = atomic_load_explicit(&with_restart, memory_order_relaxed), set = 0;
+    uint64_t handlers = atomic_load_explicit(&unwatched, memory_order_relaxed);
+    uint64_t restarts = atomic_load_explicit(&restarting, memory_order_relaxed), set = 0;
     *intended = 0;
     for (int signal = 1; signal <= SIGNAL_MAX; signal++) {
         struct handled_signal handled = {.signal = signal,
@@ -300,7 +301,7 @@ uint64_t handlers_candidates(bool restarting, bool may_ask, uint64_t *intended)
                                          .interrupting = is_interrupting(signal)};
         /* Neither those that instructions raise, for which the trace's own guard has a handler. */
         if ((handlers & signal_bit(signal)) == 0 || !policy_watches(EINTR_INTENT, 0, signal) ||
-            sigismember(&blocked, signal) == 1 || (handled.restarts && !restarting))
+            sigismember(&blocked, signal) == 1 || (handled.restarts && !timed))
             continue;
         set |= signal_bit(signal);
         if (policy_passes(EINTR_INTENT, 0, &handled))

@@ -22,10 +22,10 @@ sighandler_t handlers_sysv_signal(int signal, sighandler_t handler);
 sighandler_t handlers_sigset(int signal, sighandler_t disposition);
 int handlers_siginterrupt(int signal, int interrupt);
 
-/* Which signals may have interrupted a receive of this thread, for want of knowing: those that have a handler. With
- * `restarting` also those with SA_RESTART, which interrupt where SO_RCVTIMEO is set. With `may_ask` less what the
- * thread blocks, and with handlers that were installed unseen: system calls. A set as of signal_bit(); *intended is the
- * part of it that the policy `intent` lets pass. */
-uint64_t handlers_candidates(bool restarting, bool may_ask, uint64_t *intended);
+/* Which signals may have interrupted a receive of this thread without being seen: those that have a handler which is
+ * not wrapped. With `timed` also those with SA_RESTART, which interrupt where SO_RCVTIMEO is set. With `may_ask` less
+ * what the thread blocks, and with handlers that were installed past libc: system calls. A set as of signal_bit();
+ * *intended is the part of it that the policy `intent` lets pass. */
+uint64_t handlers_candidates(bool timed, bool may_ask, uint64_t *intended);
 
 #endif

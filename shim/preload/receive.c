@@ -249,6 +249,14 @@ static bool has_deadline(const struct call *call, uint64_t word)
            (word & CONNECTION_NO_TIMEOUT) == 0;
 }
 
+/* Whether an interruption is left to the program. Of a socket without a time-out, one by nothing that was seen is by a
+ * handler without SA_RESTART that was installed past libc: it may be any signal's. */
+static bool passes(uint64_t since, bool timed)
+{
+    bool watches = receive_settings.eintr == EINTR_INTENT || receive_settings.eintr == EINTR_RESTART;
+    return handled_passing(since) || (watches && !timed && handled_now() == since);
+}
+
 /* The call failed with EINTR. Out of line, as it is rare. */
 __attribute__((cold, noinline)) static void absorb(const struct call *call, struct outcome *outcome)
 {
@@ -256,7 +264,7 @@ __attribute__((cold, noinline)) static void absorb(const struct call *call, stru
     if (connection_id(outcome->word) == 0 && recorder_tracing())
         outcome->word = identified(call->fd, outcome->word);
     const struct retry_terms terms = {.may_time_out = connection_may_time_out,
-                                      .passes = handled_passing,
+                                      .passes = passes,
                                       .since = outcome->handled,
                                       .entry = outcome->entry,
                                       .room = outcome->room,

@@ -132,7 +132,7 @@ static bool wait_on(const struct call *call, const struct retry_terms *terms, si
         uint64_t rest = retry_remaining(*timeout, entry, clock_now());
         bool over = rest == 0 || is_nonblocking(call->fd);
         /* Also of a handler that ran between two waits. */
-        done->passed = !over && terms->passes(terms->since);
+        done->passed = !over && terms->passes(terms->since, true);
         if (interrupted && !done->passed)
             count(&done->retries);
         errno = over ? EAGAIN : EINTR;
@@ -188,26 +188,23 @@ struct retried retry(const struct call *call, const struct retry_terms *terms)
     struct retried done = {.result = -1};
     const bool waits = (call->flags & MSG_DONTWAIT) == 0;
     for (;;) {
-        errno = EINTR;
-        done.passed = terms->passes(terms->since);
         /* Asked anew each time: another thread may set it meanwhile, and a handler may. Where it is known not to be
          * set, the kernel is not asked. */
-        done.timed = waits && terms->may_time_out(call->fd);
-        if (done.passed || (done.timed && !terms->may_ask))
+        bool unknown = waits && terms->may_time_out(call->fd);
+        uint64_t timeout = unknown && terms->may_ask ? receive_timeout(call->fd) : RETRY_FOR_EVER;
+        done.timed = timeout != RETRY_FOR_EVER || (unknown && !terms->may_ask);
+        done.passed = terms->passes(terms->since, done.timed);
+        bool exempt =
+            done.timed && (!terms->may_ask || (call->flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL) ||
+                           socket_number(call->fd, SO_RCVLOWAT) > 1);
+        errno = EINTR;
+        if (done.passed || exempt)
             return done;
-        uint64_t timeout = done.timed ? receive_timeout(call->fd) : RETRY_FOR_EVER;
-        done.timed = timeout != RETRY_FOR_EVER;
+        count(&done.retries);
         if (done.timed) {
-            bool exempt = (call->flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL) ||
-                          socket_number(call->fd, SO_RCVLOWAT) > 1;
-            errno = EINTR;
-            if (exempt)
-                return done;
-            count(&done.retries);
             receive_until(call, terms, timeout, &done);
             return done;
         }
-        count(&done.retries);
         done.result = next_receive(call, 0, call->flags);
         if (done.result >= 0 || errno != EINTR)
             return done;

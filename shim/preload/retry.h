@@ -10,9 +10,11 @@
 
 /* What has to be known of the call, and may be done for it. */
 struct retry_terms {
-    bool (*may_time_out)(int fd);   /* whether the descriptor may have an SO_RCVTIMEO: where not, nobody is asked */
-    bool (*passes)(uint64_t since); /* whether something interrupted that is to reach the program */
-    uint64_t since;                 /* its argument: when the call began */
+    bool (*may_time_out)(int fd); /* whether the descriptor may have an SO_RCVTIMEO: where not, nobody is asked */
+    /* Whether what interrupted a call that began then is to reach the program; timed: it was under an SO_RCVTIMEO, or
+     * may have been. */
+    bool (*passes)(uint64_t since, bool timed);
+    uint64_t since;
     uint64_t entry; /* clock_now() when the call began; 0 where that was not noted: the deadline counts from now */
     socklen_t room; /* *call->address_length as the program gave it */
     bool may_ask;   /* whether the kernel may be called for anything but the receive itself */

@@ -102,3 +102,54 @@ Test(explained, the_local_address_waits)
     cr_expect_eq(ring.records[1].retries, 0);
     cr_expect_arr_eq(ring.records[1].local_address, &in6addr_loopback, sizeof in6addr_loopback);
 }
+
+/* Under a filter nothing is asked: not what the time-out is, so that what may have one stays interrupted. */
+Test(explained, under_a_filter_nothing_is_asked)
+{
+    static const struct {
+        const char *policy, *timeout;
+        int result, error;
+        int flags;
+    } rows[] = {
+        {"RECVSHIM_EINTR=always", "timeout=0", 1, 0, RECVSHIM_RESULT_CANDIDATES | RECVSHIM_RESULT_INTENT},
+        {"RECVSHIM_EINTR=always", "timeout=60000", -1, EINTR, RECVSHIM_RESULT_CANDIDATES},
+        {"RECVSHIM_EINTR=intent", "timeout=0", -1, EINTR, RECVSHIM_RESULT_SIGNALS | RECVSHIM_RESULT_PASSED},
+        {"RECVSHIM_EINTR=intent", "timeout=60000", -1, EINTR, RECVSHIM_RESULT_SIGNALS | RECVSHIM_RESULT_PASSED},
+        {"RECVSHIM_EINTR=never", "timeout=0", -1, EINTR, RECVSHIM_RESULT_CANDIDATES | RECVSHIM_RESULT_PASSED},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unlink(trace_path());
+        struct finished job = RUN(.argv = {"locked_in", rows[i].timeout}, .env = {rows[i].policy});
+        cr_assert(exited_with(&job, 0), "row %zu: killed", i);
+        cr_expect_eq(said(&job, "result"), rows[i].result, "row %zu", i);
+        cr_expect_eq(said(&job, "errno"), rows[i].error, "row %zu", i);
+        struct ring ring = read_receives(trace_path());
+        cr_assert_eq(ring.count, 1, "row %zu", i);
+        cr_expect_eq(ring.records[0].result_flags & ALL_FLAGS, rows[i].flags, "row %zu", i);
+        cr_expect_eq(ring.records[0].signals, signal_bit(SIGALRM), "row %zu", i);
+    }
+}
+
+/* The retry must know of the filter where nothing is traced, too. */
+Test(explained, under_a_filter_without_a_trace)
+{
+    struct finished job = RUN(.argv = {"locked_in", "timeout=60000"}, .env = {"RECVSHIM_TRACE="});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "errno"), EINTR);
+}
+
+/* Where handlers are wrapped, one that did not run is no candidate. */
+Test(explained, stop_and_continue_beside_a_handler)
+{
+    RUN(.argv = {"stopped", "timeout=60000", "send=1", "handler=1"}, .env = {"RECVSHIM_EINTR=intent"});
+    struct ring ring = read_receives(trace_path());
+    cr_assert_eq(ring.count, 1);
+    cr_expect_eq(ring.records[0].result_flags & ALL_FLAGS, RECVSHIM_RESULT_CANDIDATES);
+    cr_expect_eq(ring.records[0].signals, 0);
+
+    unlink(trace_path());
+    RUN(.argv = {"stopped", "timeout=60000", "send=1", "handler=1"});
+    ring = read_receives(trace_path());
+    cr_assert_eq(ring.count, 1);
+    cr_expect_eq(ring.records[0].signals, signal_bit(SIGTERM));
+}

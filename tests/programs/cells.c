@@ -91,9 +91,13 @@ static void say_of(const char *key, long cell, long long value)
 static void receive_cells(int fd, const char *list, int go)
 {
     struct cell cell;
+    bool timed = false;
     for (long i = 0; next_cell(&list, &cell); i++) {
-        struct timeval limit = {.tv_sec = cell.timeout ? 60 : 0};
-        must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
+        if (cell.timeout != timed) {
+            struct timeval limit = {.tv_sec = cell.timeout ? 60 : 0};
+            must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
+            timed = cell.timeout;
+        }
         install(&cell);
         long handled = progress->handled;
         progress->begun = i + 1;

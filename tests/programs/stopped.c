@@ -1,5 +1,6 @@
 /* A receive with SO_RCVTIMEO (timeout=MS) that is stopped and continued while it blocks: the kernel then answers EINTR,
- * though no handler ran. The first process is the controller, the second receives. */
+ * though no handler ran; with handler=1 there is one, for SIGTERM. The first process is the controller, the second
+ * receives. */
 #include "victim.h"
 
 #include <sys/wait.h>
@@ -16,6 +17,11 @@ static int receiver(int fd)
     return 0;
 }
 
+static void never_called(int signal)
+{
+    _exit(signal);
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -24,6 +30,8 @@ int main(int argc, char **argv)
     long timeout = number(argv, "timeout", 0);
     struct timeval limit = {.tv_sec = timeout / 1000, .tv_usec = timeout % 1000 * 1000};
     must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
+    if (number(argv, "handler", 0) != 0)
+        handle(SIGTERM, never_called, 0);
     pid_t child = fork();
     if (child == 0)
         _exit(receiver(fds[0]));

@@ -1,0 +1,54 @@
+/* A receive under a ticking SIGALRM, and under a filter that kills for every system call but the few of its own.
+ *   timeout=MS  SO_RCVTIMEO, 0 for none      send-at=N  the Nth tick sends a byte */
+#include "victim.h"
+
+#include <linux/filter.h>
+#include <linux/seccomp.h>
+#include <stddef.h>
+#include <sys/prctl.h>
+
+static int fds[2];
+static long send_at;
+static volatile sig_atomic_t ticks;
+
+static void on_tick(int signal)
+{
+    (void)signal;
+    int error = errno;
+    if (++ticks == send_at)
+        must(write(fds[1], "x", 1) == 1, "write");
+    errno = error;
+}
+
+#define ALLOW(name) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    struct sock_filter own[] = {
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
+        ALLOW(recvfrom),
+        ALLOW(write),
+        ALLOW(rt_sigreturn),
+        ALLOW(exit_group),
+        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+    };
+    struct sock_fprog program = {sizeof own / sizeof own[0], own};
+    long timeout = number(argv, "timeout", 0);
+    struct timeval limit = {.tv_sec = timeout / 1000, .tv_usec = timeout % 1000 * 1000};
+    send_at = number(argv, "send-at", 3);
+    pair(SOCK_STREAM, fds);
+    if (timeout != 0)
+        must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
+    handle(SIGALRM, on_tick, 0);
+    tick(20000);
+    must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
+    must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "PR_SET_SECCOMP");
+    char byte;
+    errno = 0;
+    ssize_t result = recv(fds[0], &byte, 1, 0);
+    int error = errno;
+    say("result", result);
+    say("errno", result < 0 ? error : 0);
+    _exit(0);
+}
