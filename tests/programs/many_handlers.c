@@ -1,0 +1,66 @@
+/* Two thousand different handlers, more than anybody keeps room for; each is installed, run, read back, and put in its
+ * place again by the action that was read. */
+#include "victim.h"
+
+static volatile int ran;
+
+#define HANDLER(n)                                                                                                     \
+    static void handler_##n(int signal)                                                                                \
+    {                                                                                                                  \
+        (void)signal;                                                                                                  \
+        ran = n;                                                                                                       \
+    }
+#define NAME(n)   handler_##n,
+#define TEN(X, n) X(n##0) X(n##1) X(n##2) X(n##3) X(n##4) X(n##5) X(n##6) X(n##7) X(n##8) X(n##9)
+#define HUNDRED(X, n)                                                                                                  \
+    TEN(X, n##0)                                                                                                       \
+    TEN(X, n##1) TEN(X, n##2) TEN(X, n##3) TEN(X, n##4) TEN(X, n##5) TEN(X, n##6) TEN(X, n##7) TEN(X, n##8) TEN(X, n##9)
+#define THOUSAND(X, n)                                                                                                 \
+    HUNDRED(X, n##0)                                                                                                   \
+    HUNDRED(X, n##1)                                                                                                   \
+    HUNDRED(X, n##2)                                                                                                   \
+    HUNDRED(X, n##3)                                                                                                   \
+    HUNDRED(X, n##4) HUNDRED(X, n##5) HUNDRED(X, n##6) HUNDRED(X, n##7) HUNDRED(X, n##8) HUNDRED(X, n##9)
+
+THOUSAND(HANDLER, 1)
+THOUSAND(HANDLER, 2)
+static void (*const handlers[])(int) = {THOUSAND(NAME, 1) THOUSAND(NAME, 2)};
+enum { HANDLERS = sizeof handlers / sizeof handlers[0], FIRST = 1000 };
+
+static long wrong;
+
+static void expect(int handler)
+{
+    ran = 0;
+    raise(SIGUSR1);
+    wrong += ran != FIRST + handler;
+}
+
+int main(void)
+{
+    static struct sigaction read[HANDLERS];
+    say("handlers", HANDLERS);
+    for (int i = 0; i < HANDLERS; i++) {
+        struct sigaction action = {.sa_flags = i % 2 ? SA_RESTART : 0}, old;
+        action.sa_handler = handlers[i];
+        must(sigaction(SIGUSR1, &action, &old) == 0, "sigaction");
+        wrong +=
+            i > 0 && (old.sa_handler != handlers[i - 1] || (old.sa_flags & SA_RESTART) != (i % 2 ? 0 : SA_RESTART));
+        must(sigaction(SIGUSR1, NULL, &read[i]) == 0, "sigaction");
+        wrong += read[i].sa_handler != handlers[i];
+        expect(i);
+    }
+    say("wrong", wrong);
+    for (int i = 0; i < HANDLERS; i++) {
+        must(sigaction(SIGUSR1, &read[i], NULL) == 0, "sigaction");
+        expect(i);
+    }
+    say("wrong_after", wrong);
+    for (int i = 0; i < HANDLERS; i++) {
+        sighandler_t old = signal(SIGUSR1, handlers[i]);
+        wrong += old != handlers[i == 0 ? HANDLERS - 1 : i - 1];
+        expect(i);
+    }
+    say("wrong_at_last", wrong);
+    return 0;
+}
