@@ -30,15 +30,15 @@ struct outcome {
     ssize_t result;
     int error;        /* errno, where result is -1 */
     uint32_t retries; /* interruptions absorbed */
-    bool passed;      /* one more was left to the program, by the policy */
-    bool overruled;   /* the policy `intent` would have left it to the program, and the trace has been told */
-    bool timed;       /* the socket had an SO_RCVTIMEO when it was interrupted, or may have had one */
     uint64_t entry;   /* when it began; 0 where that was not needed */
     uint64_t handled; /* when it began, as handled.h counts */
     uint64_t word;  /* the descriptor's when it began: while a call blocks, another thread may close the descriptor, and
                      * get its number for another connection */
     socklen_t room; /* of the address buffer, as the program gave it; 0 where it wants no address */
     bool normalised; /* the scope id was changed */
+    bool passed;     /* one more interruption was left to the program, by the policy */
+    bool overruled;  /* the policy `intent` would have left it to the program, and the trace has been told */
+    bool timed;      /* the socket had an SO_RCVTIMEO when it was interrupted, or may have had one */
 };
 
 /* A child of vfork may have anything under its parent's numbers: nothing is known to it, and it notes nothing. */
