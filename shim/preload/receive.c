@@ -30,14 +30,15 @@ struct outcome {
     ssize_t result;
     int error;        /* errno, where result is -1 */
     uint32_t retries; /* interruptions absorbed */
-    bool passed;      /* one more was left to the program, by the policy */
-    bool timed;       /* the socket had an SO_RCVTIMEO when it was interrupted, or may have had one */
     uint64_t entry;   /* when it began; 0 where that was not needed */
     uint64_t handled; /* when it began, as handled.h counts */
     uint64_t word;  /* the descriptor's when it began: while a call blocks, another thread may close the descriptor, and
                      * get its number for another connection */
     socklen_t room; /* of the address buffer, as the program gave it; 0 where it wants no address */
     bool normalised; /* the scope id was changed */
+    bool passed;     /* one more interruption was left to the program, by the policy */
+    bool overruled;  /* the policy `intent` would have left it to the program, and the trace has been told */
+    bool timed;      /* the socket had an SO_RCVTIMEO when it was interrupted, or may have had one */
 };
 
 /* A child of vfork may have anything under its parent's numbers: nothing is known to it, and it notes nothing. */
@@ -119,7 +120,7 @@ __attribute__((cold, noinline)) static void explain(const struct call *call, con
     }
     if (outcome->passed && record->event == RECVSHIM_EVENT_INTERRUPTED)
         flags |= RECVSHIM_RESULT_PASSED;
-    if (outcome->retries != 0 && intended != 0)
+    if (outcome->retries != 0 && (intended != 0 || outcome->overruled))
         flags |= RECVSHIM_RESULT_INTENT;
     /* They lie where the end of the local address does, which waits for the connection's next record. */
     if ((record->result_flags & RECVSHIM_RESULT_LOCAL) != 0 && record->family == AF_INET6 && flags != 0) {
@@ -257,6 +258,17 @@ static bool passes(uint64_t since, bool timed)
     return handled_passing(since) || (watches && !timed && handled_now() == since);
 }
 
+/* Tell that the receive goes on although the program may have meant to end it: a person who waits for that has to learn
+ * it now. */
+static bool tell_overruled(void)
+{
+    uint64_t intended;
+    handlers_candidates(false, !query_filtered(), &intended);
+    if (intended != 0)
+        recorder_overruled(intended);
+    return intended != 0;
+}
+
 /* The call failed with EINTR. Out of line, as it is rare. */
 __attribute__((cold, noinline)) static void absorb(const struct call *call, struct outcome *outcome)
 {
@@ -269,7 +281,11 @@ __attribute__((cold, noinline)) static void absorb(const struct call *call, stru
                                       .entry = outcome->entry,
                                       .room = outcome->room,
                                       .may_ask = !query_filtered()};
+    if (receive_settings.eintr == EINTR_ALWAYS && recorder_tracing() && !passes(outcome->handled, true))
+        outcome->overruled = tell_overruled();
     struct retried retried = retry(call, &terms);
+    if (outcome->overruled)
+        recorder_overruled_ended();
     outcome->result = retried.result;
     outcome->retries = retried.retries;
     outcome->passed = retried.passed;

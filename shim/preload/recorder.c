@@ -119,6 +119,18 @@ uint64_t recorder_new_connection(void)
     return atomic_fetch_add_explicit(&ring.counters->connections, 1, memory_order_relaxed) + 1;
 }
 
+void recorder_overruled(uint64_t signals)
+{
+    atomic_fetch_or_explicit(&ring.counters->overruled_signals, signals, memory_order_relaxed);
+    /* Release: who sees the count sees the signals. */
+    atomic_fetch_add_explicit(&ring.counters->overruled, 1, memory_order_release);
+}
+
+void recorder_overruled_ended(void)
+{
+    count(&ring.counters->overruled_ended);
+}
+
 /* FNV-1a. */
 static uint32_t hash(const char *bytes, size_t length)
 {

@@ -43,6 +43,11 @@ void recorder_store(struct recvshim_record *record);
  * record. */
 uint64_t recorder_new_connection(void);
 
+/* A receive is about to go on waiting although one of these signals may have been meant to end it; and has ended. The
+ * trace must be there. */
+void recorder_overruled(uint64_t signals);
+void recorder_overruled_ended(void);
+
 /* The process is about to end with this status: once for each process, and only if it has recorded something. */
 void recorder_exit(int status);
 

@@ -86,7 +86,9 @@ static enum waited wait_for_data(const struct call *call, uint64_t nanoseconds, 
     struct timespec limit = {.tv_sec = (time_t)(nanoseconds / NANOSECONDS_A_SECOND),
                              .tv_nsec = (long)(nanoseconds % NANOSECONDS_A_SECOND)};
     int ready = poll_for(&socket, 1, nanoseconds != RETRY_FOR_EVER ? &limit : NULL, gathered == 0);
-    *seen = ready > 0 ? socket.revents : 0;
+    *seen = 0;
+    if (ready > 0)
+        *seen = socket.revents;
     if (ready >= 0)
         return WAITED;
     return errno == EINTR ? WAIT_INTERRUPTED : WAIT_REFUSED;

@@ -15,7 +15,7 @@ static const char *const names[] = {
 };
 #define NAMES ((int)(sizeof names / sizeof names[0]))
 
-void signal_name(int signal, char name[SIGNAL_NAME_MAX])
+void signal_name(int signal, char name[SIGNAL_NAME_MAX]) /* NOLINT(readability-non-const-parameter): by the line */
 {
     struct line line = {name, SIGNAL_NAME_MAX, 0};
     line_add(&line, "SIG");

@@ -2,6 +2,7 @@
 #include "harness.h"
 
 #include "trace/signal_names.h"
+#include "trace/trace_file.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -152,4 +153,33 @@ Test(explained, stop_and_continue_beside_a_handler)
     ring = read_receives(trace_path());
     cr_assert_eq(ring.count, 1);
     cr_expect_eq(ring.records[0].signals, signal_bit(SIGTERM));
+}
+
+/* A receive that goes on waiting against the program's intent may never have a record: it is told at once. */
+Test(explained, told_while_it_waits)
+{
+    struct running job = start(&(struct job){.argv = {"interrupted", "tick=20"}});
+    struct trace trace;
+    while (trace_open(trace_path(), TRACE_READ, &trace).what != NULL)
+        usleep(1000);
+    while (atomic_load_explicit(&trace.counters->overruled, memory_order_acquire) == 0)
+        usleep(1000);
+    cr_expect_eq(trace.counters->overruled_signals, signal_bit(SIGALRM));
+    kill(job.pid, SIGKILL);
+    struct finished end = finish(job);
+    cr_expect(killed_by(&end, SIGKILL));
+    cr_expect_eq(trace.counters->overruled, 1, "once a receive");
+    cr_expect_eq(trace.counters->overruled_ended, 0);
+    trace_close(&trace);
+    unlink(trace_path());
+
+    static const char *const policies[] = {"RECVSHIM_EINTR=always", "RECVSHIM_EINTR=intent"};
+    for (unsigned int i = 0; i < 2; i++) {
+        RUN(.argv = {"interrupted", "tick=5", "send-at=5"}, .env = {policies[i]});
+        cr_assert_null(trace_open(trace_path(), TRACE_READ, &trace).what);
+        cr_expect_eq(trace.counters->overruled, 1 - i);
+        cr_expect_eq(trace.counters->overruled_ended, 1 - i);
+        trace_close(&trace);
+        unlink(trace_path());
+    }
 }
