@@ -1,0 +1,66 @@
+/* Another process sends up to a hundred thousand signals a second to four threads that receive, under every policy:
+ * nothing is lost or hangs, and EINTR reaches the program where the policy says so, and only there. Each takes three
+ * seconds; RECVSHIM_TEST_SECONDS=60 is the full form. */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+TestSuite(signal_storm, .init = harness_begin, .fini = harness_end);
+
+/* legal, as signal_storm.c has it: whose handlers EINTR may follow. */
+static const struct storm {
+    const char *eintr, *pass, *how, *legal;
+} storms[] = {
+    {"RECVSHIM_EINTR=always", "RECVSHIM_EINTR_PASS=", "how=kill", "legal=0"},
+    {"RECVSHIM_EINTR=intent", "RECVSHIM_EINTR_PASS=", "how=kill", "legal=2"},
+    {"RECVSHIM_EINTR=restart", "RECVSHIM_EINTR_PASS=", "how=kill", "legal=1"},
+    {"RECVSHIM_EINTR=never", "RECVSHIM_EINTR_PASS=", "how=kill", "legal=8"},
+    {"RECVSHIM_EINTR=always", "RECVSHIM_EINTR_PASS=USR1", "how=kill", "legal=4"},
+    {"RECVSHIM_EINTR=always", "RECVSHIM_EINTR_PASS=", "how=queue", "legal=0"},
+    {"RECVSHIM_EINTR=intent", "RECVSHIM_EINTR_PASS=USR1", "how=queue", "legal=6"},
+    {"RECVSHIM_EINTR=restart", "RECVSHIM_EINTR_PASS=", "how=queue", "legal=1"},
+};
+#define STORMS (sizeof storms / sizeof storms[0])
+
+ParameterizedTestParameters(signal_storm, under_every_policy)
+{
+    static size_t indices[STORMS];
+    for (size_t i = 0; i < STORMS; i++)
+        indices[i] = i;
+    return cr_make_param_array(size_t, indices, STORMS);
+}
+
+ParameterizedTest(const size_t *index, signal_storm, under_every_policy, .timeout = 240)
+{
+    const struct storm *storm = &storms[*index];
+    const char *seconds = getenv("RECVSHIM_TEST_SECONDS");
+    char length[64];
+    snprintf(length, sizeof length, "seconds=%s", seconds != NULL ? seconds : "3");
+    struct finished job = RUN(.argv = {"signal_storm", length, storm->how, storm->legal},
+                              .env = {storm->eintr, storm->pass, "RECVSHIM_SIZE=256M", "RECVSHIM_EVENTS=interrupted"});
+    cr_assert(exited_with(&job, 0), "%s %s %s", storm->eintr, storm->pass, storm->how);
+    cr_expect_gt(said(&job, "bytes"), 0);
+    cr_expect_eq(said(&job, "bytes"), said(&job, "expected"));
+    cr_expect_eq(said(&job, "wrong"), 0);
+    cr_expect_eq(said(&job, "failed"), 0);
+    cr_expect_eq(said(&job, "illegal"), 0, "%s %s: %lld of %lld EINTR are against the policy", storm->eintr,
+                 storm->pass, said(&job, "illegal"), said(&job, "eintr"));
+    bool passes = storm->legal[6] != '0';
+    cr_expect_eq(said(&job, "eintr") > 0, passes, "%s %s: EINTR %lld times", storm->eintr, storm->pass,
+                 said(&job, "eintr"));
+    cr_expect_gt(said(&job, "handled"), 1000);
+
+    struct ring ring = read_receives(trace_path());
+    cr_expect_eq(ring.torn, 0);
+    cr_expect_eq(ring.unfinished, 0);
+    cr_expect_eq(ring.positions, said(&job, "eintr"), "each is recorded");
+    for (long long i = 0; i < ring.count; i++)
+        cr_assert_neq(ring.records[i].result_flags & RECVSHIM_RESULT_PASSED, 0);
+    cr_log_warn("%s %s %s: %lld signals a second sent, %lld handled; %lld MiB; EINTR %lld times", storm->eintr,
+                storm->pass, storm->how, said(&job, "sent") / atoll(length + 8),
+                said(&job, "handled") / atoll(length + 8), said(&job, "bytes") >> 20, said(&job, "eintr"));
+    free_ring(&ring);
+}
