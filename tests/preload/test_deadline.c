@@ -1,0 +1,144 @@
+/* The deadline of a retried receive: SO_RCVTIMEO, counted from the call's entry, whatever happens meanwhile. */
+#include "harness.h"
+
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <unistd.h>
+
+TestSuite(deadline, .init = harness_begin, .fini = harness_end);
+
+enum { TICK_US = 20000 };
+
+static struct recvshim_record only_record(void)
+{
+    struct ring ring = read_receives(trace_path());
+    expect_complete(&ring);
+    cr_assert_eq(ring.count, 1);
+    struct recvshim_record record = ring.records[0];
+    free_ring(&ring);
+    return record;
+}
+
+static void expect_expired(const struct finished *job, long long at_least_ms)
+{
+    cr_assert(exited_with(job, 0));
+    cr_expect_eq(said(job, "result"), -1);
+    cr_expect_eq(said(job, "errno"), EAGAIN);
+    cr_expect_geq(said(job, "elapsed_us"), at_least_ms * 1000);
+}
+
+/* Woken for nothing, it goes on waiting, until its deadline. */
+Test(deadline, another_thread_takes_the_data)
+{
+    struct finished job =
+        RUN(.argv = {"deadlines", "way=taken", "timeout=1000", "tick=20000"}, .env = {"RECVSHIM_EVENTS=all"});
+    expect_expired(&job, 1000);
+    cr_expect_eq(said(&job, "taken"), 50, "the test is none if the receiver came first");
+    struct ring ring = read_receives(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 51);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_WOULD_BLOCK), 1);
+}
+
+static struct finished changed(const char *timeout, const char *to, const char *send_after)
+{
+    unlink(trace_path());
+    return RUN(.argv = {"deadlines", "way=changed", "tick=20000", timeout, to, send_after},
+               .env = {"RECVSHIM_EVENTS=all"});
+}
+
+/* By another thread, at the second tick: what is in force at an interruption counts. */
+Test(deadline, made_longer_meanwhile)
+{
+    struct finished job = changed("timeout=300", "to=700", NULL);
+    expect_expired(&job, 700);
+    cr_expect_lt(said(&job, "elapsed_us"), 5000000);
+}
+
+Test(deadline, made_shorter_meanwhile)
+{
+    struct finished job = changed("timeout=30000", "to=300", NULL);
+    expect_expired(&job, 300);
+    cr_expect_lt(said(&job, "elapsed_us"), 5000000);
+}
+
+Test(deadline, made_so_short_that_it_has_passed)
+{
+    struct finished job = changed("timeout=30000", "to=1", NULL);
+    expect_expired(&job, 2 * TICK_US / 1000);
+    cr_expect_lt(said(&job, "elapsed_us"), 5000000);
+}
+
+Test(deadline, removed_meanwhile)
+{
+    struct finished job = changed("timeout=300", "to=0", "send-after=30");
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "result"), 1, "it expired, errno %lld", said(&job, "errno"));
+    cr_expect_geq(said(&job, "elapsed_us"), 600000);
+}
+
+Test(deadline, set_meanwhile)
+{
+    struct finished job = changed("timeout=0", "to=300", NULL);
+    expect_expired(&job, 300);
+    cr_expect_lt(said(&job, "elapsed_us"), 5000000);
+}
+
+Test(deadline, passes_while_stopped)
+{
+    struct finished job = RUN(.argv = {"deadlines", "way=stopped", "timeout=200", "for=400"}, .native = true);
+    cr_expect_eq(said(&job, "errno"), EINTR, "so the kernel does it");
+    job = RUN(.argv = {"deadlines", "way=stopped", "timeout=200", "for=400"}, .env = {"RECVSHIM_EVENTS=all"});
+    expect_expired(&job, 400);
+    cr_expect_lt(said(&job, "elapsed_us"), 5000000);
+    struct recvshim_record record = only_record();
+    cr_expect_eq(record.event, RECVSHIM_EVENT_WOULD_BLOCK);
+    cr_expect_eq(record.retries, 1);
+}
+
+/* In a retry: poll is restarted with what is left of its time. */
+Test(deadline, passes_while_a_retry_is_stopped)
+{
+    struct finished job = RUN(.argv = {"deadlines", "way=stopped", "timeout=300", "for=100", "tick=20000"},
+                              .env = {"RECVSHIM_EVENTS=all"});
+    expect_expired(&job, 300);
+    cr_expect_lt(said(&job, "elapsed_us"), 5000000);
+}
+
+/* Many ticks around the expiry: it is EAGAIN each time, and never before its time. */
+Test(deadline, expires_together_with_a_signal)
+{
+    static const char *const periods[] = {"tick=5000", "tick=1000", "tick=100"};
+    for (size_t i = 0; i < 3; i++) {
+        struct finished job = RUN(.argv = {"deadlines", "way=expiry", "timeout=5", "times=200", periods[i]});
+        cr_assert(exited_with(&job, 0));
+        cr_expect_eq(said(&job, "expired"), 200, "%s", periods[i]);
+        cr_expect_eq(said(&job, "early"), 0, "%s", periods[i]);
+        cr_expect_geq(said(&job, "ticks"), 100);
+    }
+}
+
+/* MSG_WAITALL gathers up to TCP's urgent mark, and what follows is the next call's, as the kernel has it of a receive
+ * that nothing interrupts. */
+Test(deadline, gathering_stops_at_the_urgent_mark)
+{
+    static const char *const ways[][2] = {
+        {"inline=0", "apart=0"}, {"inline=0", "apart=1"}, {"inline=1", "apart=0"}, {"inline=1", "apart=1"}};
+    static const char *const keys[] = {"first", "at_mark", "second", "first_of_second"};
+    for (size_t i = 0; i < 4; i++) {
+        unlink(trace_path());
+        struct finished native =
+            RUN(.argv = {"deadlines", "way=urgent", "timeout=10000", ways[i][0], ways[i][1]}, .native = true);
+        cr_assert(exited_with(&native, 0));
+        cr_expect_eq(said(&native, "first"), 4);
+        struct finished job =
+            RUN(.argv = {"deadlines", "way=urgent", "timeout=10000", "tick=5000", ways[i][0], ways[i][1]});
+        cr_assert(exited_with(&job, 0));
+        for (size_t key = 0; key < 4; key++)
+            cr_expect_eq(said(&job, keys[key]), said(&native, keys[key]), "%s %s, %s: %lld, natively %lld", ways[i][0],
+                         ways[i][1], keys[key], said(&job, keys[key]), said(&native, keys[key]));
+        struct ring ring = read_receives(trace_path());
+        cr_assert_eq(ring.count, 2);
+        cr_expect_geq(ring.records[0].retries, 1);
+    }
+}

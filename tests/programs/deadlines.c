@@ -1,0 +1,190 @@
+/* A receive under SO_RCVTIMEO (timeout=MS, 0 for none) and a ticking SIGALRM (tick=US), and what another thread does
+ * meanwhile, from the second tick on:
+ *   way=taken     sends a byte and takes it away again, fifty times: the receive is woken for nothing
+ *   way=changed   sets SO_RCVTIMEO, to=MS; and, with send-after=N, sends a byte N ticks later
+ *   way=expiry    nothing: times=N receives, one after another
+ *   way=urgent    sends 4 bytes, an urgent one and 4 more, to a receive of 12 with MSG_WAITALL; inline=1 with
+ *                 SO_OOBINLINE; apart=1 the urgent one when the first 4 have been received. tick=0: at once
+ *   way=stopped   is another process: it stops this one, for=MS */
+#include "settled.h"
+
+#include <pthread.h>
+#include <sys/ioctl.h>
+#include <sys/wait.h>
+
+static volatile sig_atomic_t ticks;
+static int fds[2];
+static long taken, new_timeout, send_after;
+static bool apart;
+
+static void on_tick(int signal)
+{
+    (void)signal;
+    ticks++;
+}
+
+static void set_timeout(long milliseconds)
+{
+    struct timeval limit = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+    must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
+}
+
+static void await_tick(int number)
+{
+    while (ticks < number)
+        nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
+}
+
+/* The receiver runs only when this thread sleeps (see below): both halves of a round come before it looks. */
+static void *take(void *unused)
+{
+    await_tick(2);
+    for (int i = 0; i < 50; i++) {
+        char byte;
+        must(write(fds[1], "x", 1) == 1, "write");
+        taken += recv(fds[0], &byte, 1, MSG_DONTWAIT) == 1;
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    }
+    return unused;
+}
+
+static void *change(void *unused)
+{
+    await_tick(2);
+    set_timeout(new_timeout);
+    if (send_after != 0) {
+        await_tick(ticks + (int)send_after);
+        must(write(fds[1], "x", 1) == 1, "write");
+    }
+    return unused;
+}
+
+static void *send_urgent(void *unused)
+{
+    await_tick(ticks == -1 ? -1 : 2);
+    must(send(fds[1], "abcd", 4, 0) == 4, "send");
+    for (int waiting = apart; waiting != 0;)
+        must(ioctl(fds[0], FIONREAD, &waiting) == 0, "FIONREAD");
+    must(send(fds[1], "U", 1, MSG_OOB) == 1 && send(fds[1], "efgh", 4, 0) == 4, "send");
+    return unused;
+}
+
+static pthread_t start_thread(void *(*run)(void *))
+{
+    pthread_t thread;
+    sigset_t alarm_only;
+    sigemptyset(&alarm_only);
+    sigaddset(&alarm_only, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm_only, NULL);
+    must(pthread_create(&thread, NULL, run, NULL) == 0, "pthread_create");
+    pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
+    return thread;
+}
+
+static void stop_receiver(pid_t receiver, long milliseconds)
+{
+    int file = open_syscall_file(receiver);
+    AWAIT(is_blocked(file), "the receive");
+    kill(receiver, SIGSTOP);
+    nanosleep(&(struct timespec){milliseconds / 1000, milliseconds % 1000 * 1000000}, NULL);
+    kill(receiver, SIGCONT);
+}
+
+static void receive_once(size_t length, int flags)
+{
+    char buffer[16];
+    uint64_t begin = nanoseconds(CLOCK_MONOTONIC);
+    errno = 0;
+    ssize_t result = recv(fds[0], buffer, length, flags);
+    int error = errno;
+    say("elapsed_us", (long long)(nanoseconds(CLOCK_MONOTONIC) - begin) / 1000);
+    say("result", result);
+    say("errno", result < 0 ? error : 0);
+}
+
+static void receive_often(long times, uint64_t timeout_us)
+{
+    long expired = 0, early = 0;
+    for (long i = 0; i < times; i++) {
+        char byte;
+        uint64_t begin = nanoseconds(CLOCK_MONOTONIC);
+        expired += recv(fds[0], &byte, 1, 0) == -1 && errno == EAGAIN;
+        early += nanoseconds(CLOCK_MONOTONIC) - begin < timeout_us * 1000;
+    }
+    say("expired", expired);
+    say("early", early);
+}
+
+/* What was received up to the mark, and what comes after it. */
+static void receive_urgent(bool in_line)
+{
+    char buffer[16];
+    int one = in_line;
+    must(setsockopt(fds[0], SOL_SOCKET, SO_OOBINLINE, &one, sizeof one) == 0, "SO_OOBINLINE");
+    pthread_t thread = start_thread(send_urgent);
+    say("first", recv(fds[0], buffer, 12, MSG_WAITALL));
+    say("at_mark", sockatmark(fds[0]));
+    pthread_join(thread, NULL);
+    tick(0);
+    set_timeout(0);
+    ssize_t second = recv(fds[0], buffer, in_line ? 5 : 4, MSG_WAITALL);
+    say("second", second);
+    say("first_of_second", second > 0 ? buffer[0] : 0);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
+    const char *way = option(argv, "way", "");
+    bool urgent = strcmp(way, "urgent") == 0;
+    long timeout = number(argv, "timeout", 0);
+    new_timeout = number(argv, "to", 0);
+    send_after = number(argv, "send-after", 0);
+    apart = number(argv, "apart", 0) != 0;
+    if (urgent)
+        tcp_pair(fds, NULL);
+    else
+        pair(SOCK_STREAM, fds);
+    if (timeout != 0)
+        set_timeout(timeout);
+    handle(SIGALRM, on_tick, 0);
+
+    pthread_t thread;
+    pid_t child = 0, receiver = getpid();
+    bool has_thread = true;
+    if (strcmp(way, "taken") == 0) {
+        cpu_set_t here;
+        CPU_ZERO(&here);
+        CPU_SET((size_t)sched_getcpu(), &here);
+        must(sched_setaffinity(0, sizeof here, &here) == 0, "affinity");
+        thread = start_thread(take);
+        must(sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}) == 0, "SCHED_IDLE");
+    } else if (strcmp(way, "changed") == 0) {
+        thread = start_thread(change);
+    } else {
+        has_thread = false;
+        if (strcmp(way, "stopped") == 0 && (child = fork()) == 0) {
+            stop_receiver(receiver, number(argv, "for", 0));
+            _exit(0);
+        }
+    }
+
+    long period = number(argv, "tick", 0);
+    if (period == 0)
+        ticks = -1;
+    tick(period);
+    if (urgent)
+        receive_urgent(number(argv, "inline", 0) != 0);
+    else if (strcmp(way, "expiry") == 0)
+        receive_often(number(argv, "times", 1), (uint64_t)timeout * 1000);
+    else
+        receive_once(1, 0);
+    if (has_thread)
+        pthread_join(thread, NULL);
+    tick(0);
+    if (child > 0)
+        waitpid(child, NULL, 0);
+    say("ticks", ticks);
+    say("taken", taken);
+    return 0;
+}
