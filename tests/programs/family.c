@@ -62,7 +62,7 @@ static void raise_all(const char *who)
 
 static void reap(pid_t child)
 {
-    int status;
+    int status = 0;
     must(child > 0 && waitpid(child, &status, 0) == child, "wait");
     printf("ended: %#x\n", (unsigned)status);
 }
