@@ -86,10 +86,10 @@ Test(deadline, set_meanwhile)
 
 Test(deadline, passes_while_stopped)
 {
-    struct finished job = RUN(.argv = {"deadlines", "way=stopped", "timeout=200", "for=400"}, .native = true);
+    struct finished job = RUN(.argv = {"deadlines", "way=stopped", "timeout=1000", "for=1300"}, .native = true);
     cr_expect_eq(said(&job, "errno"), EINTR, "so the kernel does it");
-    job = RUN(.argv = {"deadlines", "way=stopped", "timeout=200", "for=400"}, .env = {"RECVSHIM_EVENTS=all"});
-    expect_expired(&job, 400);
+    job = RUN(.argv = {"deadlines", "way=stopped", "timeout=1000", "for=1300"}, .env = {"RECVSHIM_EVENTS=all"});
+    expect_expired(&job, 1300);
     cr_expect_lt(said(&job, "elapsed_us"), 5000000);
     struct recvshim_record record = only_record();
     cr_expect_eq(record.event, RECVSHIM_EVENT_WOULD_BLOCK);
@@ -99,9 +99,9 @@ Test(deadline, passes_while_stopped)
 /* In a retry: poll is restarted with what is left of its time. */
 Test(deadline, passes_while_a_retry_is_stopped)
 {
-    struct finished job = RUN(.argv = {"deadlines", "way=stopped", "timeout=300", "for=100", "tick=20000"},
+    struct finished job = RUN(.argv = {"deadlines", "way=stopped", "timeout=1000", "for=100", "tick=20000"},
                               .env = {"RECVSHIM_EVENTS=all"});
-    expect_expired(&job, 300);
+    expect_expired(&job, 1000);
     cr_expect_lt(said(&job, "elapsed_us"), 5000000);
 }
 
@@ -140,5 +140,31 @@ Test(deadline, gathering_stops_at_the_urgent_mark)
         struct ring ring = read_receives(trace_path());
         cr_assert_eq(ring.count, 2);
         cr_expect_geq(ring.records[0].retries, 1);
+    }
+}
+
+/* An interruption that the policy lets pass ends a receive that has gathered something with what it has, as it does in
+ * the kernel. */
+Test(deadline, gathering_ends_where_the_policy_lets_it)
+{
+    static const struct {
+        const char *eintr, *pass;
+        long long result;
+    } rows[] = {{"RECVSHIM_EINTR=always", "RECVSHIM_EINTR_PASS=", 8},
+                {"RECVSHIM_EINTR=intent", "RECVSHIM_EINTR_PASS=", 3},
+                {"RECVSHIM_EINTR=restart", "RECVSHIM_EINTR_PASS=", 3},
+                {"RECVSHIM_EINTR=never", "RECVSHIM_EINTR_PASS=", -1},
+                {"RECVSHIM_EINTR=always", "RECVSHIM_EINTR_PASS=TERM", 3},
+                {"RECVSHIM_EINTR=always", "RECVSHIM_EINTR_PASS=USR1", -1}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        unlink(trace_path());
+        struct finished job =
+            RUN(.argv = {"deadlines", "way=gathered", "timeout=60000"}, .env = {rows[i].eintr, rows[i].pass});
+        cr_assert(exited_with(&job, 0));
+        cr_expect_eq(said(&job, "result"), rows[i].result, "%s %s: %lld", rows[i].eintr, rows[i].pass,
+                     said(&job, "result"));
+        struct recvshim_record record = only_record();
+        bool passed = (record.result_flags & RECVSHIM_RESULT_PASSED) != 0;
+        cr_expect_eq(passed, rows[i].result < 0, "%s %s", rows[i].eintr, rows[i].pass);
     }
 }

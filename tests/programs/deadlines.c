@@ -5,7 +5,9 @@
  *   way=expiry    nothing: times=N receives, one after another
  *   way=urgent    sends 4 bytes, an urgent one and 4 more, to a receive of 12 with MSG_WAITALL; inline=1 with
  *                 SO_OOBINLINE; apart=1 the urgent one when the first 4 have been received. tick=0: at once
- *   way=stopped   is another process: it stops this one, for=MS */
+ *   way=gathered  is another process: to a receive of 8 with MSG_WAITALL it sends SIGUSR1, whose handler has
+ * SA_RESTART, 3 bytes, SIGTERM, whose handler has not, and, where that did not end it, 5 bytes way=stopped   is another
+ * process: it stops this one, for=MS */
 #include "settled.h"
 
 #include <pthread.h>
@@ -90,6 +92,31 @@ static void stop_receiver(pid_t receiver, long milliseconds)
     kill(receiver, SIGCONT);
 }
 
+static struct progress *progress;
+
+static void on_progress(int signal)
+{
+    (void)signal;
+    progress->handled++;
+}
+
+static void signal_gathering(pid_t receiver)
+{
+    int file = open_syscall_file(receiver), waiting = 3;
+    AWAIT(is_blocked(file), "the receive");
+    kill(receiver, SIGUSR1);
+    AWAIT(progress->handled == 1, "the handler");
+    AWAIT(progress->returned != 0 || is_blocked(file), "the retry");
+    must(write(fds[1], "abc", 3) == 3, "write");
+    if (progress->returned == 0)
+        AWAIT(ioctl(fds[0], FIONREAD, &waiting) == 0 && waiting == 0 && is_blocked(file), "the first bytes");
+    kill(receiver, SIGTERM);
+    AWAIT(progress->handled == 2, "the handler");
+    AWAIT(progress->returned != 0 || is_blocked(file), "the end of the interruption");
+    if (progress->returned == 0)
+        must(write(fds[1], "defgh", 5) == 5, "write");
+}
+
 static void receive_once(size_t length, int flags)
 {
     char buffer[16];
@@ -100,6 +127,8 @@ static void receive_once(size_t length, int flags)
     say("elapsed_us", (long long)(nanoseconds(CLOCK_MONOTONIC) - begin) / 1000);
     say("result", result);
     say("errno", result < 0 ? error : 0);
+    if (progress != NULL)
+        progress->returned++;
 }
 
 static void receive_often(long times, uint64_t timeout_us)
@@ -137,6 +166,7 @@ int main(int argc, char **argv)
     (void)argc;
     const char *way = option(argv, "way", "");
     bool urgent = strcmp(way, "urgent") == 0;
+    setpgid(0, 0); /* AWAIT ends the group */
     long timeout = number(argv, "timeout", 0);
     new_timeout = number(argv, "to", 0);
     send_after = number(argv, "send-after", 0);
@@ -163,6 +193,15 @@ int main(int argc, char **argv)
         thread = start_thread(change);
     } else {
         has_thread = false;
+        if (strcmp(way, "gathered") == 0) {
+            progress = shared_progress();
+            handle(SIGUSR1, on_progress, SA_RESTART);
+            handle(SIGTERM, on_progress, 0);
+            if ((child = fork()) == 0) {
+                signal_gathering(receiver);
+                _exit(0);
+            }
+        }
         if (strcmp(way, "stopped") == 0 && (child = fork()) == 0) {
             stop_receiver(receiver, number(argv, "for", 0));
             _exit(0);
@@ -177,6 +216,8 @@ int main(int argc, char **argv)
         receive_urgent(number(argv, "inline", 0) != 0);
     else if (strcmp(way, "expiry") == 0)
         receive_often(number(argv, "times", 1), (uint64_t)timeout * 1000);
+    else if (progress != NULL)
+        receive_once(8, MSG_WAITALL);
     else
         receive_once(1, 0);
     if (has_thread)
