@@ -15,6 +15,7 @@ static const char *const names[] = {
 };
 #define NAMES ((int)(sizeof names / sizeof names[0]))
 
+/* NOLINTNEXTLINE(readability-non-const-parameter): it is written, through the line */
 void signal_name(int signal, char name[SIGNAL_NAME_MAX])
 {
     struct line line = {name, SIGNAL_NAME_MAX, 0};
