@@ -203,7 +203,7 @@ static void add_others(struct json *json, const char *key, const struct sums *su
     end(json, '}');
 }
 
-/* What interrupted receives, and how often; of those beyond the table's room, which is all that is not known. */
+/* What interrupted receives, and how often. Of those beyond the table's room it is known what became of them, no more. */
 static void add_interruptions(struct json *json, const struct interruptions *interruptions)
 {
     begin(json, "interruptions", '[');
