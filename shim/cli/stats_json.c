@@ -203,7 +203,7 @@ static void add_others(struct json *json, const char *key, const struct sums *su
     end(json, '}');
 }
 
-/* What interrupted receives, and how often. Of those beyond the table's room it is known what became of them, no more. */
+/* What interrupted receives, and how often. Of those beyond the room of the table only what became of them is known. */
 static void add_interruptions(struct json *json, const struct interruptions *interruptions)
 {
     begin(json, "interruptions", '[');
