@@ -137,6 +137,7 @@ static void complete_kind(struct event *event)
     /* An event of a number unknown here is a receive if a call made it. */
     event->is_receive = record->call != RECVSHIM_CALL_NONE && !is_in(PROCESS_EVENTS | LIFE_EVENTS, record->event);
     event->size = event->is_receive ? size_of_receive(record) : 0;
+    event->interruption = interruption_of(record);
 }
 
 void event_complete(struct event_maker *maker, struct event *event)

@@ -2,6 +2,7 @@
 #ifndef EVENT_H
 #define EVENT_H
 
+#include "interruption.h"
 #include "trace/cause.h"
 #include "trace/lookup.h"
 
@@ -22,8 +23,9 @@ struct event {
     bool is_receive;       /* requested, size, flags and retries mean something */
     bool is_process;       /* start or exit: fd means nothing */
     uint64_t size;         /* bytes the program got into its buffer */
-    const char *family;    /* "inet", "inet6", "unix"; NULL without a peer */
-    bool has_local;        /* local_address is known */
+    struct interruption interruption;
+    const char *family; /* "inet", "inet6", "unix"; NULL without a peer */
+    bool has_local;     /* local_address is known */
     size_t address_length, local_length;
     char address[160], local_address[160]; /* as text; a unix path may hold any bytes */
 };

@@ -17,9 +17,10 @@ struct feed {
     struct printer printer;
     struct output output;
     struct filter filter;
-    uint64_t repaired;    /* when dead slots were last looked for, ns on CLOCK_MONOTONIC */
-    uint64_t others;      /* events read that are no receives */
-    uint64_t connections; /* those of the filter that occurred: a set as filter_connection() gives it */
+    uint64_t repaired;                    /* when dead slots were last looked for, ns on CLOCK_MONOTONIC */
+    uint64_t others;                      /* events read that are no receives */
+    uint64_t connections;                 /* those of the filter that occurred: a set as filter_connection() gives it */
+    struct against_intent against_intent; /* of all records, whatever the filter lets through */
     bool out_of_memory;
     bool cut_short; /* the trace was truncated: nothing more can be read */
     void (*progress)(void *context, uint64_t done, uint64_t total); /* NULL, or called now and then */

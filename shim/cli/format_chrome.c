@@ -58,6 +58,20 @@ static void add_addresses(struct output *output, const struct event *event)
     }
 }
 
+static void add_interruption(struct output *output, const struct interruption *interruption)
+{
+    if (interruption->certainty != CERTAINTY_UNKNOWN) {
+        KEY(output, "signals");
+        json_signals(output, interruption);
+        KEY(output, "signals_certain");
+        json_certain(output, interruption->certainty);
+    }
+    if (interruption->outcome == OUTCOME_PASSED || interruption->outcome == OUTCOME_LEFT) {
+        KEY(output, "passed");
+        output_text(output, interruption->outcome == OUTCOME_PASSED ? "true" : "false");
+    }
+}
+
 static void add_arguments(struct output *output, const struct event *event)
 {
     const struct recvshim_record *record = &event->record;
@@ -85,6 +99,7 @@ static void add_arguments(struct output *output, const struct event *event)
         KEY(output, "tcp");
         json_tcp(output, &event->record.tcp);
     }
+    add_interruption(output, &event->interruption);
     output_byte(output, '}');
 }
 

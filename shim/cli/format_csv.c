@@ -8,7 +8,7 @@
 static const char header[] = "time,pid,tid,comm,event,call,fd,connection,requested,size,result,flags,error,retries,"
                              "duration_ns,peer_family,peer_address,peer_port,peer_scope_id,local_port,cause,"
                              "normalised,injected,first,local_address,socket,tcp_state,tcp_rtt_us,tcp_retransmits,"
-                             "tcp_unacked\n";
+                             "tcp_unacked,signals,signals_certain,passed\n";
 
 /* A field that may hold any bytes, in quotes if it needs them. What is no UTF-8 becomes U+FFFD; so does a zero byte, as
  * an abstract unix name may have, which many readers of CSV refuse. */
@@ -62,12 +62,23 @@ static void add_signed(struct output *output, bool known, int64_t number)
         output_signed(output, number);
 }
 
-static void add_flag(void *context, const char *name)
+static void add_item(void *context, const char *name)
 {
     struct output *output = context;
     if (output->at[-1] != ',')
         output_byte(output, '|');
     output_text(output, name);
+}
+
+static void add_interruption(struct output *output, const struct interruption *interruption)
+{
+    static const char *const certain[] = {
+        [CERTAINTY_UNKNOWN] = NULL, [CERTAINTY_CANDIDATES] = "false", [CERTAINTY_EXACT] = "true"};
+    static const char *const passed[OUTCOMES] = {[OUTCOME_PASSED] = "true", [OUTCOME_LEFT] = "false"};
+    output_byte(output, ',');
+    signals_for_each(interruption->signals, add_item, output);
+    add_text(output, certain[interruption->certainty]);
+    add_text(output, passed[interruption->outcome]);
 }
 
 static void csv_begin(struct printer *printer)
@@ -94,7 +105,7 @@ static void csv_event(struct printer *printer, const struct event *event)
     add_unsigned(output, event->is_receive, event->size);
     add_signed(output, true, record->result);
     output_byte(output, ',');
-    flags_for_each(record->flags, add_flag, output);
+    flags_for_each(record->flags, add_item, output);
     add_text(output, event->error);
     add_unsigned(output, true, record->retries);
     add_unsigned(output, (record->result_flags & RECVSHIM_RESULT_DURATION) != 0, record->duration);
@@ -118,6 +129,7 @@ static void csv_event(struct printer *printer, const struct event *event)
     add_unsigned(output, asked, record->tcp.rtt);
     add_unsigned(output, asked, record->tcp.retransmits);
     add_unsigned(output, asked, record->tcp.unacked);
+    add_interruption(output, &event->interruption);
     output_byte(output, '\n');
 }
 

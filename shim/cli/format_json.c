@@ -68,6 +68,19 @@ static void add_connection(struct output *output, const struct event *event)
     json_tcp(output, event->tcp_state != NULL ? &event->record.tcp : NULL);
 }
 
+static void add_interruption(struct output *output, const struct interruption *interruption)
+{
+    KEY(output, "signals");
+    json_signals(output, interruption);
+    KEY(output, "signals_certain");
+    json_certain(output, interruption->certainty);
+    KEY(output, "passed");
+    if (interruption->outcome == OUTCOME_PASSED || interruption->outcome == OUTCOME_LEFT)
+        add_truth(output, interruption->outcome == OUTCOME_PASSED);
+    else
+        LITERAL(output, "null");
+}
+
 static void json_event(struct printer *printer, const struct event *event)
 {
     struct output *output = printer->output;
@@ -117,6 +130,7 @@ static void json_event(struct printer *printer, const struct event *event)
     KEY(output, "injected");
     add_truth(output, record->injected != 0);
     add_connection(output, event);
+    add_interruption(output, &event->interruption);
     LITERAL(output, "}\n");
 }
 

@@ -167,6 +167,35 @@ static void add_tcp(struct output *output, const struct event *event, bool *firs
     add_some(output, first, tcp->unacked, UINT8_MAX, tcp->state == TCP_LISTEN ? " not accepted" : " unacked");
 }
 
+/* By what it was interrupted, and what became of it. */
+static void add_interruption(struct output *output, const struct event *event, bool *first)
+{
+    const struct interruption *interruption = &event->interruption;
+    bool reached = interruption->outcome == OUTCOME_PASSED || interruption->outcome == OUTCOME_LEFT;
+    bool retried = event->record.retries != 0;
+    char words[INTERRUPTION_WORDS_MAX];
+    interruption_words(interruption, reached ? "by" : "after", words);
+    if (reached) {
+        next_remark(output, first);
+        LITERAL(output, "interrupted");
+        output_text(output, words);
+    }
+    if (retried) {
+        next_remark(output, first);
+        LITERAL(output, "retried ");
+        text_count(output, event->record.retries, "time");
+    }
+    if (retried && !reached)
+        output_text(output, words);
+    if (interruption->outcome == OUTCOME_PASSED) {
+        next_remark(output, first);
+        output_text(output, retried ? "then left to the program by policy" : "left to the program by policy");
+    } else if (interruption->outcome == OUTCOME_LEFT) {
+        next_remark(output, first);
+        output_text(output, retried ? "cannot be retried again" : "cannot be retried");
+    }
+}
+
 static void add_remarks(struct printer *printer, const struct event *event)
 {
     struct output *output = printer->output;
@@ -190,11 +219,7 @@ static void add_remarks(struct printer *printer, const struct event *event)
         output_unsigned(output, event->size);
         LITERAL(output, " bytes");
     }
-    if (record->retries != 0) {
-        next_remark(output, &first);
-        LITERAL(output, "retried ");
-        text_count(output, record->retries, "time");
-    }
+    add_interruption(output, event, &first);
     if (record->injected != 0) {
         next_remark(output, &first);
         LITERAL(output, "fault injected");

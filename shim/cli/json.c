@@ -50,7 +50,7 @@ void json_name(struct output *output, const char *name)
     output_byte(output, '"');
 }
 
-static void add_flag(void *context, const char *name)
+static void add_item(void *context, const char *name)
 {
     struct output *output = context;
     if (output->at[-1] != '[')
@@ -63,8 +63,26 @@ static void add_flag(void *context, const char *name)
 void json_flags(struct output *output, uint32_t flags)
 {
     output_byte(output, '[');
-    flags_for_each(flags, add_flag, output);
+    flags_for_each(flags, add_item, output);
     output_byte(output, ']');
+}
+
+void json_signals(struct output *output, const struct interruption *interruption)
+{
+    if (interruption->certainty == CERTAINTY_UNKNOWN) {
+        LITERAL(output, "null");
+        return;
+    }
+    output_byte(output, '[');
+    signals_for_each(interruption->signals, add_item, output);
+    output_byte(output, ']');
+}
+
+void json_certain(struct output *output, enum certainty certainty)
+{
+    static const char *const words[] = {
+        [CERTAINTY_UNKNOWN] = "null", [CERTAINTY_CANDIDATES] = "false", [CERTAINTY_EXACT] = "true"};
+    output_text(output, words[certainty]);
 }
 
 void json_tcp(struct output *output, const struct recvshim_tcp *tcp)

@@ -14,6 +14,12 @@ void json_name(struct output *output, const char *name);
 /* The names of the MSG_* flags in the set, as an array. */
 void json_flags(struct output *output, uint32_t flags);
 
+/* The names of the signals in the set, as an array; null where nothing is known of them. */
+void json_signals(struct output *output, const struct interruption *interruption);
+
+/* Whether the handlers of these signals ran: false of candidates, null where nothing is known. */
+void json_certain(struct output *output, enum certainty certainty);
+
 /* What TCP said, as an object; null where there is none: it was not asked. */
 void json_tcp(struct output *output, const struct recvshim_tcp *tcp);
 

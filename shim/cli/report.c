@@ -243,6 +243,7 @@ static bool choose(const struct report *report, const struct table *table, table
 bool report_make(struct report *report)
 {
     struct totals *totals = report->totals;
+    interruptions_sort(&totals->interruptions);
     /* Each peer of a connection is one at the most: as many as there are connections, and the bounded rest. */
     if (!collect_parents(report) || !copy_table(&report->process_table, &totals->processes, TOTALS_PROCESSES_MAX) ||
         !copy_table(&report->peer_table, &totals->peers, SIZE_MAX))

@@ -48,7 +48,8 @@ struct report {
     struct histogram lifetimes; /* of connections that have ended, and are complete */
 };
 
-/* totals, account, order, written, hidden, limit are given. Returns false where memory ran out. */
+/* totals, account, order, written, hidden, limit are given. Sorts the interruptions of the totals. Returns false where
+ * memory ran out. */
 bool report_make(struct report *report);
 void report_free(struct report *report);
 

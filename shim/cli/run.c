@@ -39,6 +39,7 @@ enum {
     KEY_DURATION,
     KEY_CALLS,
     KEY_EINTR,
+    KEY_EINTR_PASS,
     KEY_SCOPE,
     KEY_LOOKUP,
     KEY_SEED
@@ -55,7 +56,12 @@ static const struct argp_option options[] = {
     {"events", KEY_EVENTS, "LIST", 0, "Events to record: all, or a list (all but would-block)", 2},
     {"duration", KEY_DURATION, "SWITCH", 0, "Measure the time spent in each call: on, off (the default)", 2},
     {"calls", KEY_CALLS, "LIST", 0, "Calls to handle (recv,recvfrom)", 3},
-    {"eintr", KEY_EINTR, "POLICY", 0, "Interrupted calls to retry: always (the default), never", 3},
+    {"eintr", KEY_EINTR, "POLICY", 0,
+     "Interrupted calls to retry: always (the default), intent (all but those by which programs stop or time out), "
+     "restart (all but those by handlers without SA_RESTART), never",
+     3},
+    {"eintr-pass", KEY_EINTR_PASS, "SIGNALS", 0,
+     "Signals whose interruptions always reach the program, as TERM,INT,ALRM (none)", 3},
     {"scope", KEY_SCOPE, "POLICY", 0, "IPv6 scope ids: canonical (the default), strip, kame, keep", 3},
     {"lookup", KEY_LOOKUP, "SWITCH", 0,
      "Ask the kernel for addresses and TCP's state: auto (the default: until a filter of seccomp is seen), on, off", 3},
@@ -237,6 +243,7 @@ static void say_remarks(const struct arguments *arguments, const struct feed *fe
                         bool registered, bool written)
 {
     const char *name = arguments->command[0];
+    char words[AGAINST_INTENT_WORDS_MAX];
     uint64_t seen = 0;
     for (uint32_t i = 0; i < feed->trace->header.shards; i++)
         seen += feed->reader.shards[i].cursor - feed->reader.shards[i].start;
@@ -244,6 +251,8 @@ static void say_remarks(const struct arguments *arguments, const struct feed *fe
         message("%s: was not traced: the library was not loaded, or could not open the trace", name);
     else if (registered && seen == feed->others && arguments->settings.trace.tracing)
         message("%s: no recv or recvfrom was seen; it may receive by read or recvmsg, or have received nothing", name);
+    if (against_intent_words(&feed->against_intent, words))
+        message("%s: %s", name, words);
     feed_report_losses(feed, arguments->trace != NULL ? arguments->trace : name, written);
     if (written)
         message("%s: other processes run on under this trace; their events are not printed any more", name);

@@ -203,6 +203,37 @@ static void add_others(struct json *json, const char *key, const struct sums *su
     end(json, '}');
 }
 
+/* What interrupted receives, and how often. Of those beyond the room of the table only what became of them is known. */
+static void add_interruptions(struct json *json, const struct interruptions *interruptions)
+{
+    begin(json, "interruptions", '[');
+    for (size_t i = 0; i < interruptions->count; i++) {
+        const struct interruption_sums *sums = &interruptions->rows[i];
+        begin(json, NULL, '{');
+        add_text(json, "outcome", outcome_names[sums->interruption.outcome]);
+        add_key(json, "signals");
+        json_signals(json->output, &sums->interruption);
+        add_key(json, "certain");
+        json_certain(json->output, sums->interruption.certainty);
+        add_number(json, "receives", sums->receives);
+        add_number(json, "retries", sums->retries);
+        end(json, '}');
+    }
+    end(json, ']');
+    begin(json, "other_interruptions", '[');
+    for (size_t i = 0; i < OUTCOMES; i++) {
+        const struct interruption_sums *sums = &interruptions->others[i];
+        if (sums->receives == 0)
+            continue;
+        begin(json, NULL, '{');
+        add_text(json, "outcome", outcome_names[i]);
+        add_number(json, "receives", sums->receives);
+        add_number(json, "retries", sums->retries);
+        end(json, '}');
+    }
+    end(json, ']');
+}
+
 static void add_histogram(struct json *json, const char *key, const struct histogram *histogram)
 {
     if (histogram->count == 0) {
@@ -302,6 +333,7 @@ void report_json(const struct report *report, struct output *output)
     add_others(&json, "other_processes", &totals->other_processes);
     add_peers(report, &json);
     add_others(&json, "other_peers", &totals->other_peers);
+    add_interruptions(&json, &totals->interruptions);
     begin(&json, "distributions", '{');
     add_histogram(&json, "receive_bytes", &totals->sizes);
     add_histogram(&json, "call_duration_ns", &totals->durations);

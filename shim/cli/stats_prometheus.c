@@ -99,6 +99,57 @@ static void add_events(const struct totals *totals, struct output *output)
     }
 }
 
+/* With a comma before each but the first: a quote comes before that. */
+static void add_signal(void *context, const char *name)
+{
+    struct output *output = context;
+    if (output->at[-1] != '"')
+        output_byte(output, ',');
+    output_text(output, name);
+}
+
+static void add_interruption(struct output *output, const char *name, const struct interruption_sums *sums, bool other,
+                             size_t offset)
+{
+    static const char *const certain[] = {
+        [CERTAINTY_UNKNOWN] = "unknown", [CERTAINTY_CANDIDATES] = "false", [CERTAINTY_EXACT] = "true"};
+    uint64_t value;
+    memcpy(&value, (const char *)sums + offset, sizeof value);
+    begin_sample(output, name);
+    LITERAL(output, "{outcome=\"");
+    output_text(output, outcome_names[sums->interruption.outcome]);
+    LITERAL(output, "\",signals=\"");
+    if (other)
+        LITERAL(output, "other");
+    signals_for_each(sums->interruption.signals, add_signal, output);
+    LITERAL(output, "\",certain=\"");
+    output_text(output, certain[sums->interruption.certainty]);
+    LITERAL(output, "\"}");
+    add_value(output, value);
+}
+
+/* Those beyond the table's room have `other` for their signals. */
+static void add_interruptions(const struct interruptions *interruptions, struct output *output)
+{
+    static const struct {
+        const char *name, *help;
+        size_t offset;
+    } metrics[] = {
+        {"interrupted_receives_total", "Receives that were interrupted, by what became of them, and by signals.",
+         offsetof(struct interruption_sums, receives)},
+        {"interrupted_receive_retries_total", "Interruptions that these absorbed.",
+         offsetof(struct interruption_sums, retries)},
+    };
+    for (size_t i = 0; i < sizeof metrics / sizeof metrics[0]; i++) {
+        add_head(output, metrics[i].name, "counter", metrics[i].help);
+        for (size_t j = 0; j < interruptions->count; j++)
+            add_interruption(output, metrics[i].name, &interruptions->rows[j], false, metrics[i].offset);
+        for (size_t j = 0; j < OUTCOMES; j++)
+            if (interruptions->others[j].receives != 0)
+                add_interruption(output, metrics[i].name, &interruptions->others[j], true, metrics[i].offset);
+    }
+}
+
 static int by_pid(const void *left_item, const void *right_item)
 {
     const struct process_sums *left = *(const struct process_sums *const *)left_item;
@@ -206,6 +257,7 @@ void report_prometheus(const struct report *report, struct output *output)
     add_single(output, "received_bytes_total", "counter", "Bytes received.", totals->all.bytes);
     add_single(output, "retries_total", "counter", "Interruptions of receives that were absorbed.",
                totals->all.retries);
+    add_interruptions(&totals->interruptions, output);
     add_head(output, "errors_total", "counter", "Receives and connects that failed, by errno.");
     for (int i = 0; i < TOTALS_ERRORS; i++)
         if (totals->errors[i] != 0)

@@ -314,6 +314,44 @@ static void print_peers(const struct text *text)
                      TOTALS_PEERS_MAX, others->receives, others->bytes);
 }
 
+/* In the words of `show`. `words` tell the signals. */
+static void print_interruption(const struct text *text, const struct interruption_sums *sums, const char *words)
+{
+    static const char *const outcomes[OUTCOMES] = {
+        [OUTCOME_PASSED] = "left to the program by policy", [OUTCOME_LEFT] = "could not be retried"};
+    struct output *output = text->output;
+    enum outcome outcome = sums->interruption.outcome;
+    if (outcome == OUTCOME_RETRIED) {
+        output_print(output, "retried %" PRIu64 " time%s in %" PRIu64 " receive%s%s\n", sums->retries,
+                     sums->retries == 1 ? "" : "s", sums->receives, sums->receives == 1 ? "" : "s", words);
+        return;
+    }
+    output_print(output, "%s %" PRIu64 " time%s%s", outcomes[outcome], sums->receives, sums->receives == 1 ? "" : "s",
+                 words);
+    if (sums->retries != 0)
+        output_print(output, ", retried %" PRIu64 " time%s before", sums->retries, sums->retries == 1 ? "" : "s");
+    output_print(output, "\n");
+}
+
+static void print_interruptions(const struct text *text)
+{
+    const struct interruptions *interruptions = &text->report->totals->interruptions;
+    char words[INTERRUPTION_WORDS_MAX], remark[AGAINST_INTENT_WORDS_MAX];
+    if (interruptions->count == 0)
+        return;
+    output_print(text->output, "\nINTERRUPTED RECEIVES\n");
+    for (size_t i = 0; i < interruptions->count && i < text->report->limit; i++) {
+        interruption_words(&interruptions->rows[i].interruption, "after", words);
+        print_interruption(text, &interruptions->rows[i], words);
+    }
+    print_more(text, interruptions->count, text->report->limit, "kinds of interruptions");
+    for (size_t i = 0; i < OUTCOMES; i++)
+        if (interruptions->others[i].receives != 0)
+            print_interruption(text, &interruptions->others[i], " after other signals");
+    if (against_intent_words(&text->report->totals->against_intent, remark))
+        output_print(text->output, "%s\n", remark);
+}
+
 static void print_totals(const struct text *text)
 {
     const struct report *report = text->report;
@@ -390,6 +428,7 @@ void report_text(const struct report *report, struct output *output)
     print_connections(&text);
     print_processes(&text);
     print_peers(&text);
+    print_interruptions(&text);
     bars_print(output, report->width, "size of a receive", &report->totals->sizes, quantity_size);
     bars_print(output, report->width, "time in a receiving call", &report->totals->durations, quantity_span);
     bars_print(output, report->width, "life of a connection that ended", &report->lifetimes, quantity_span);

@@ -262,6 +262,10 @@ static void count(struct totals *totals, const struct waiting_record *waiting)
     }
     if (receiving && (record->result_flags & RECVSHIM_RESULT_DURATION) != 0)
         histogram_add(&totals->durations, record->duration);
+    if (one.retries != 0 || record->event == RECVSHIM_EVENT_INTERRUPTED) {
+        interruptions_add(&totals->interruptions, record);
+        against_intent_add(&totals->against_intent, record);
+    }
 
     totals->records++;
     totals->first = record->time < totals->first ? record->time : totals->first;

@@ -5,6 +5,7 @@
 #define TOTALS_H
 
 #include "histogram.h"
+#include "interruption.h"
 #include "table.h"
 #include "trace/cause.h"
 #include "trace/lookup.h"
@@ -90,8 +91,10 @@ struct totals {
     uint64_t events[RECVSHIM_EVENTS + 1][RECVSHIM_CALLS + 1]; /* last: unknown; no call */
     uint64_t errors[TOTALS_ERRORS];                           /* the last: that errno or beyond */
     uint64_t records, first, last;
-    struct histogram sizes;            /* of receives, bytes */
-    struct histogram durations;        /* of receiving calls, ns, where they were measured */
+    struct histogram sizes;     /* of receives, bytes */
+    struct histogram durations; /* of receiving calls, ns, where they were measured */
+    struct interruptions interruptions;
+    struct against_intent against_intent;
     struct process_sums *last_process; /* NULL, or whose records come in a row */
     uint32_t last_pid;
     uint64_t last_from, last_until; /* its times, the second exclusive */

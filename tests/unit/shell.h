@@ -7,7 +7,7 @@
 
 extern char directory[];                     /* the test's own */
 extern char path[64];                        /* of a file in it; not there at first */
-extern char said[1 << 14], printed[1 << 14]; /* on stderr, on stdout, by the last STATUS() */
+extern char said[1 << 14], printed[1 << 18]; /* on stderr, on stdout, by the last STATUS() */
 
 /* Around each test. */
 void shell_begin(void);
@@ -21,6 +21,9 @@ int status_of(char *const argv[]);
 
 /* One line, of ours, with that in it. */
 void expect_said(const char *part);
+
+/* Everything that promtool, if it is there, has to say of what stands in `printed`: nothing. */
+void check_with_promtool(void);
 
 /* What a file holds, as text; the descriptor is closed. */
 void slurp(int fd, char *text, size_t size);

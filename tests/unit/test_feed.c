@@ -54,6 +54,23 @@ Test(feed, holds_the_young_back)
     feed_free(&feed);
 }
 
+/* What was retried against the policy `intent` counts, printed or not. */
+Test(feed, counts_what_a_filter_leaves_out)
+{
+    struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
+    feed_init(&feed, &trace, READER_OLDEST, memfd_create("output", MFD_CLOEXEC), &format_json);
+    struct recvshim_record record = fixture_record(now(), 1);
+    fixture_store(&trace, 0, &record);
+    record.retries = 1;
+    record.result_flags = RECVSHIM_RESULT_INTENT;
+    fixture_store(&trace, 0, &record);
+    feed.filter.events = 1U << RECVSHIM_EVENT_ERROR;
+    cr_assert(feed_cycle(&feed, false));
+    cr_assert_str_eq(results(), "");
+    cr_assert_eq(feed.against_intent.receives, 1);
+    feed_free(&feed);
+}
+
 Test(feed, lets_the_old_go)
 {
     struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);

@@ -193,35 +193,39 @@ static void expect_json(const struct recvshim_record *record, const char *expect
 
 #define NOTHING_RECEIVED "\"requested\":null,\"size\":null,"
 #define NO_CALL          "\"flags\":[],\"error\":null,\"retries\":0,\"duration_ns\":null,"
+#define UNINTERRUPTED    ",\"signals\":null,\"signals_certain\":null,\"passed\":null}\n"
 #define AS_IT_WAS        "\"normalised\":false,\"injected\":false,"
 
 Test(life, json_has_null_where_nothing_is_meant)
 {
     struct recvshim_record record = accepted();
-    expect_json(&record, "\"event\":\"accept\",\"call\":null,\"fd\":5,\"connection\":7," NOTHING_RECEIVED
-                         "\"result\":5," NO_CALL "\"peer\":{\"family\":\"inet\",\"address\":\"10.0.0.9\","
-                         "\"port\":51234,\"scope_id\":0},\"local_port\":80,\"cause\":null," AS_IT_WAS
-                         "\"first\":null,\"local_address\":\"10.0.0.1\",\"socket\":\"stream\",\"tcp\":null}\n");
+    expect_json(&record,
+                "\"event\":\"accept\",\"call\":null,\"fd\":5,\"connection\":7," NOTHING_RECEIVED "\"result\":5," NO_CALL
+                "\"peer\":{\"family\":\"inet\",\"address\":\"10.0.0.9\","
+                "\"port\":51234,\"scope_id\":0},\"local_port\":80,\"cause\":null," AS_IT_WAS
+                "\"first\":null,\"local_address\":\"10.0.0.1\",\"socket\":\"stream\",\"tcp\":null" UNINTERRUPTED);
 
     record = closed(CONNECTED | TCP, TCP_CLOSE_WAIT);
     record.tcp = (struct recvshim_tcp){.rtt = 123, .retransmits = 2, .state = TCP_CLOSE_WAIT, .unacked = 1};
-    expect_json(&record, "\"event\":\"close\",\"call\":null,\"fd\":5,\"connection\":7," NOTHING_RECEIVED
-                         "\"result\":0," NO_CALL "\"peer\":null,\"local_port\":null,\"cause\":null," AS_IT_WAS
-                         "\"first\":\"peer\",\"local_address\":null,\"socket\":\"stream\","
-                         "\"tcp\":{\"state\":\"CLOSE_WAIT\",\"rtt_us\":123,\"retransmits\":2,\"unacked\":1}}\n");
+    expect_json(&record,
+                "\"event\":\"close\",\"call\":null,\"fd\":5,\"connection\":7," NOTHING_RECEIVED "\"result\":0," NO_CALL
+                "\"peer\":null,\"local_port\":null,\"cause\":null," AS_IT_WAS
+                "\"first\":\"peer\",\"local_address\":null,\"socket\":\"stream\","
+                "\"tcp\":{\"state\":\"CLOSE_WAIT\",\"rtt_us\":123,\"retransmits\":2,\"unacked\":1}" UNINTERRUPTED);
 
     record = life(RECVSHIM_EVENT_EXIT);
     record.result = 3;
     expect_json(&record, "\"event\":\"exit\",\"call\":null,\"fd\":null,\"connection\":null," NOTHING_RECEIVED
                          "\"result\":3," NO_CALL "\"peer\":null,\"local_port\":null,\"cause\":null," AS_IT_WAS
-                         "\"first\":null,\"local_address\":null,\"socket\":null,\"tcp\":null}\n");
+                         "\"first\":null,\"local_address\":null,\"socket\":null,\"tcp\":null" UNINTERRUPTED);
 
     record = ended(CONNECTED | RECVSHIM_RESULT_PROGRAM_FIRST, 0);
     record.socket_type = SOCK_SEQPACKET;
-    expect_json(&record, "\"event\":\"disconnect\",\"call\":\"recvfrom\",\"fd\":5,\"connection\":7,"
-                         "\"requested\":16384,\"size\":0,\"result\":0," NO_CALL
-                         "\"peer\":null,\"local_port\":null,\"cause\":\"eof\"," AS_IT_WAS
-                         "\"first\":\"program\",\"local_address\":null,\"socket\":\"seqpacket\",\"tcp\":null}\n");
+    expect_json(&record,
+                "\"event\":\"disconnect\",\"call\":\"recvfrom\",\"fd\":5,\"connection\":7,"
+                "\"requested\":16384,\"size\":0,\"result\":0," NO_CALL
+                "\"peer\":null,\"local_port\":null,\"cause\":\"eof\"," AS_IT_WAS
+                "\"first\":\"program\",\"local_address\":null,\"socket\":\"seqpacket\",\"tcp\":null" UNINTERRUPTED);
 }
 
 static void expect_csv(const struct recvshim_record *record, const char *expected)
@@ -235,14 +239,14 @@ Test(life, csv_has_the_same_at_its_end)
     struct recvshim_record record = accepted();
     const char *text = print(&format_csv, &record, false);
     cr_assert_not_null(strstr(text, ",normalised,injected,first,local_address,socket,tcp_state,tcp_rtt_us,"
-                                    "tcp_retransmits,tcp_unacked\n"));
+                                    "tcp_retransmits,tcp_unacked,signals,signals_certain,passed\n"));
     expect_csv(&record, "2001-09-09T01:46:41.623456789Z,42,42,curl,accept,,5,7,,,5,,,0,,inet,10.0.0.9,51234,0,80,,"
-                        "false,false,,10.0.0.1,stream,,,,\n");
+                        "false,false,,10.0.0.1,stream,,,,,,,\n");
     record = closed(CONNECTED | TCP, TCP_ESTABLISHED);
     expect_csv(&record, "2001-09-09T01:46:41.623456789Z,42,42,curl,close,,5,7,,,0,,,0,,,,,,,,"
-                        "false,false,program,,stream,ESTABLISHED,0,0,0\n");
+                        "false,false,program,,stream,ESTABLISHED,0,0,0,,,\n");
     record = life(RECVSHIM_EVENT_START);
-    expect_csv(&record, "2001-09-09T01:46:41.623456789Z,42,42,curl,start,,,,,,0,,,0,,,,,,,,false,false,,,,,,,\n");
+    expect_csv(&record, "2001-09-09T01:46:41.623456789Z,42,42,curl,start,,,,,,0,,,0,,,,,,,,false,false,,,,,,,,,,\n");
 }
 
 static void expect_chrome(const struct recvshim_record *record, const char *part)
@@ -279,7 +283,7 @@ Test(life, hostile_values_are_unknown)
     expect_json(&record, "\"event\":\"close\",\"call\":null,\"fd\":5,\"connection\":7," NOTHING_RECEIVED
                          "\"result\":0," NO_CALL "\"peer\":null,\"local_port\":null,\"cause\":null," AS_IT_WAS
                          "\"first\":null,\"local_address\":null,\"socket\":null,"
-                         "\"tcp\":{\"state\":\"unknown\",\"rtt_us\":0,\"retransmits\":0,\"unacked\":0}}\n");
+                         "\"tcp\":{\"state\":\"unknown\",\"rtt_us\":0,\"retransmits\":0,\"unacked\":0}" UNINTERRUPTED);
     record.tcp.state = 0;
     expect_text(&record, "curl[42] close(5)\n");
     cr_assert_not_null(strstr(print(&format_json, &record, false), "\"state\":\"unknown\""));

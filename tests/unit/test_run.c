@@ -2,6 +2,7 @@
  */
 #include "fixture.h"
 #include "shell.h"
+#include "trace/signal_names.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -70,6 +71,8 @@ Test(run, validates_before_it_starts)
     cr_assert_str_eq(printed, "");
     cr_assert_eq(STATUS("run", "--eintr", "sometimes", "echo", "started"), 125);
     cr_assert_str_eq(said, "recvshim: --eintr=sometimes: must be always, intent, restart or never\n");
+    cr_assert_eq(STATUS("run", "--eintr-pass", "TERM,KILL", "echo", "started"), 125);
+    expect_said("--eintr-pass=TERM,KILL: must be a list of signals such as TERM,INT,ALRM");
     setenv("RECVSHIM_EINTR", "sometimes", 1);
     cr_assert_eq(STATUS("run", "echo", "started"), 125);
     expect_said("RECVSHIM_EINTR=sometimes: must be always");
@@ -83,11 +86,14 @@ Test(run, validates_before_it_starts)
 Test(run, sets_the_environment)
 {
     setenv("LD_PRELOAD", "libc.so.6", 1);
-    static const char show[] = "echo $LD_PRELOAD; echo $RECVSHIM_EINTR $RECVSHIM_SIZE; echo $RECVSHIM_TRACE";
-    cr_assert_eq(STATUS("run", "-q", "--eintr=never", "--size", "64K", "--trace", path, "sh", "-c", (char *)show), 0);
+    static const char show[] =
+        "echo $LD_PRELOAD; echo $RECVSHIM_EINTR $RECVSHIM_EINTR_PASS $RECVSHIM_SIZE; echo $RECVSHIM_TRACE";
+    cr_assert_eq(STATUS("run", "-q", "--eintr=intent", "--eintr-pass=USR1", "--size", "64K", "--trace", path, "sh",
+                        "-c", (char *)show),
+                 0);
     char expected[2 * PATH_MAX], full[PATH_MAX];
     cr_assert_not_null(realpath(path, full));
-    snprintf(expected, sizeof expected, "%s:libc.so.6\nnever 64K\n%s\n", PRELOAD_PATH, full);
+    snprintf(expected, sizeof expected, "%s:libc.so.6\nintent USR1 64K\n%s\n", PRELOAD_PATH, full);
     cr_assert_str_eq(printed, expected);
     cr_assert_eq(STATUS("show", path), 0);
     cr_assert_str_eq(printed, "");
@@ -223,26 +229,48 @@ Test(run, does_not_judge_by_a_full_table)
     expect_said("no recv or recvfrom was seen");
 }
 
-/* A process that starts, connects and exits has received nothing. */
-Test(run, says_that_nothing_was_received_among_other_events)
+/* `recvshim run`, with a record that comes while it runs. */
+static void run_while(char *quiet, const struct recvshim_record *record)
 {
     make_trace();
     struct trace other;
     cr_assert_null(trace_open(path, TRACE_CONTROL, &other).what);
     atomic_store(&other.counters->processes, other.header.processes + 1U);
     int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
-    pid_t pid = start((char *[]){"recvshim", "run", "-o", "/dev/null", "--trace", path, "sh", "-c",
+    pid_t pid = start((char *[]){"recvshim", "run", "-o", "/dev/null", "--trace", path, quiet, "sh", "-c",
                                  "echo started; exec sleep 0.5", NULL},
                       out, err);
     for (char text[8] = ""; text[0] == '\0'; usleep(10000))
         cr_assert_geq(pread(out, text, sizeof text, 0), 0);
-    struct recvshim_record record = fixture_record(2000000000, 0);
-    record.event = RECVSHIM_EVENT_START;
-    record.call = RECVSHIM_CALL_NONE;
-    fixture_store(&other, 0, &record);
+    fixture_store(&other, 0, record);
     trace_close(&other);
     cr_assert_eq(wait_status(pid), 0);
     slurp(err, said, sizeof said);
-    expect_said("no recv or recvfrom was seen");
     close(out);
+}
+
+/* A process that starts, connects and exits has received nothing. */
+Test(run, says_that_nothing_was_received_among_other_events)
+{
+    struct recvshim_record record = fixture_record(2000000000, 0);
+    record.event = RECVSHIM_EVENT_START;
+    record.call = RECVSHIM_CALL_NONE;
+    run_while("--", &record);
+    expect_said("no recv or recvfrom was seen");
+}
+
+Test(run, says_that_the_program_may_count_on_interruptions)
+{
+    struct recvshim_record record = fixture_record(2000000000, 10);
+    record.retries = 41;
+    record.result_flags = RECVSHIM_RESULT_CANDIDATES;
+    cr_assert(signal_names_parse("ALRM,TERM,USR1", &record.signals));
+    run_while("--", &record);
+    cr_assert_str_eq(said, "");
+    record.result_flags |= RECVSHIM_RESULT_INTENT;
+    run_while("--", &record);
+    expect_said("recvshim: sh: 1 receive was retried, perhaps after SIGALRM or SIGTERM, whose handlers do not ask for "
+                "restarts (SA_RESTART): the program may count on EINTR to stop or to time out; try --eintr intent\n");
+    run_while("--quiet", &record);
+    cr_assert_str_eq(said, "");
 }

@@ -237,24 +237,6 @@ Test(stats, prints_json)
     }
 }
 
-/* Everything that promtool has to say, of what stands in `printed`. */
-static void check_with_promtool(void)
-{
-    if (system("command -v promtool >/dev/null") != 0) /* NOLINT: nothing of it comes from outside */
-        return;
-    char command[128], complaint[512] = "", exposition[80];
-    snprintf(exposition, sizeof exposition, "%s/exposition", directory);
-    int fd = open(exposition, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-    cr_assert_eq(write(fd, printed, strlen(printed)), (ssize_t)strlen(printed));
-    close(fd);
-    snprintf(command, sizeof command, "promtool check metrics <%s 2>&1", exposition);
-    FILE *check = popen(command, "r"); /* NOLINT */
-    complaint[fread(complaint, 1, sizeof complaint - 1, check)] = '\0';
-    unlink(exposition);
-    cr_assert_eq(pclose(check), 0, "%s", complaint);
-    cr_assert_str_eq(complaint, "");
-}
-
 Test(stats, prints_what_prometheus_reads)
 {
     struct trace trace = sample_trace();

@@ -1,11 +1,13 @@
 /* What records add up to, rule by rule: what counts as received, how a connection ended, whose it is, what is lost. */
 #include "cli/verdict.h"
 #include "fixture.h"
+#include "trace/signal_names.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
+#include <signal.h>
 #include <string.h>
 #include <sys/socket.h>
 
@@ -99,6 +101,35 @@ Test(totals, leaves_out_what_was_only_looked_at)
     cr_assert_eq(totals.all.bytes, 140);
     cr_assert_eq(totals.sizes.count, 3);
     cr_assert_eq(totals.events[RECVSHIM_EVENT_RECEIVE][RECVSHIM_CALL_RECV], 4);
+}
+
+Test(totals, tells_of_every_retry_what_interrupted)
+{
+    struct recvshim_record record = event(RECVSHIM_EVENT_RECEIVE, 10);
+    add(&record);
+    cr_assert_eq(totals.interruptions.count, 0);
+    record.retries = 3;
+    record.flags = MSG_PEEK;
+    record.result_flags |= RECVSHIM_RESULT_SIGNALS | RECVSHIM_RESULT_INTENT;
+    record.signals = signal_bit(SIGALRM);
+    add(&record);
+    record.event = RECVSHIM_EVENT_CLOSE; /* damage: a close is never retried */
+    add(&record);
+    record = event(RECVSHIM_EVENT_DISCONNECT, 11);
+    record.retries = 4;
+    add(&record);
+    add_failure(RECVSHIM_EVENT_INTERRUPTED, 12, EINTR);
+    const struct interruptions *interruptions = &totals.interruptions;
+    uint64_t retries = 0, receives = 0;
+    for (size_t i = 0; i < interruptions->count; i++) {
+        retries += interruptions->rows[i].retries;
+        receives += interruptions->rows[i].receives;
+    }
+    cr_assert_eq(interruptions->count, 3);
+    cr_assert_eq(receives, 3);
+    cr_assert_eq(retries, 7);
+    cr_assert_eq(totals.all.retries, 7);
+    cr_assert_eq(totals.against_intent.receives, 1);
 }
 
 Test(totals, takes_times_in_any_order)
