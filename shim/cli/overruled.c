@@ -45,10 +45,10 @@ bool overruled_look(struct overruled *overruled, const struct trace *trace, uint
     overruled->told = true;
     char after[INTERRUPTION_WORDS_MAX];
     interruption_words(&(struct interruption){OUTCOME_RETRIED, CERTAINTY_CANDIDATES, look.signals}, "after", after);
-    snprintf(
-        words, OVERRULED_WORDS_MAX,
-        "a receive goes on waiting%s: a program that should have stopped or timed out now counts on EINTR; end it, "
-        "and run it with --eintr intent",
-        after);
+    snprintf(words, OVERRULED_WORDS_MAX,
+             "a receive goes on waiting%s: if the program should have stopped or timed out by now, it counts on EINTR; "
+             "end it, "
+             "and run it with --eintr intent",
+             after);
     return true;
 }

@@ -34,8 +34,8 @@ Test(overruled, is_told_while_it_waits)
     begins(&trace, SIGINT);
     cr_expect_not(overruled_look(&overruled, &trace, 6 * second, words), "its own second begins");
     cr_assert(overruled_look(&overruled, &trace, 7 * second, words));
-    cr_expect_str_eq(words, "a receive goes on waiting, perhaps after SIGINT or SIGTERM: a program that should have "
-                            "stopped or timed out now counts on EINTR; end it, and run it with --eintr intent");
+    cr_expect_str_eq(words, "a receive goes on waiting, perhaps after SIGINT or SIGTERM: if the program should have "
+                            "stopped or timed out by now, it counts on EINTR; end it, and run it with --eintr intent");
     cr_expect_not(overruled_look(&overruled, &trace, 9 * second, words), "once");
     trace_close(&trace);
 }
