@@ -6,6 +6,7 @@
 #include "library.h"
 #include "message.h"
 #include "options.h"
+#include "overruled.h"
 #include "preload/settings.h"
 #include "trace/clock.h"
 
@@ -238,9 +239,10 @@ static bool has_registered(const struct feed *feed, pid_t pid, uint64_t since)
     return false;
 }
 
-/* What a person should know of how the tracing went; why it could not go at all was said before the start. */
+/* What a person should know of how the tracing went; why it could not go at all was said before the start. `waited`:
+ * a receive that may still wait was told of. */
 static void say_remarks(const struct arguments *arguments, const struct feed *feed, const struct inspection *inspection,
-                        bool registered, bool written)
+                        bool registered, bool waited, bool written)
 {
     const char *name = arguments->command[0];
     char words[AGAINST_INTENT_WORDS_MAX];
@@ -249,7 +251,7 @@ static void say_remarks(const struct arguments *arguments, const struct feed *fe
         seen += feed->reader.shards[i].cursor - feed->reader.shards[i].start;
     if (!registered && inspect_reason(inspection->verdict) == NULL)
         message("%s: was not traced: the library was not loaded, or could not open the trace", name);
-    else if (registered && seen == feed->others && arguments->settings.trace.tracing)
+    else if (registered && seen == feed->others && !waited && arguments->settings.trace.tracing)
         message("%s: no recv or recvfrom was seen; it may receive by read or recvmsg, or have received nothing", name);
     if (against_intent_words(&feed->against_intent, words))
         message("%s: %s", name, words);
@@ -263,7 +265,9 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
                   const struct inspection *inspection, uint64_t started)
 {
     int status;
-    bool feeding = true, ended = false, written = true;
+    char words[OVERRULED_WORDS_MAX];
+    struct overruled overruled;
+    bool feeding = overruled_begin(&overruled, feed->trace), ended = false, written = true;
     while (!ended) {
         ended = launch_wait(launch, POLL_MS, &status);
         if (ended)
@@ -272,10 +276,12 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
             say_why_feed_stopped(arguments, feed);
             feeding = false;
         }
+        if (feeding && !arguments->quiet && overruled_look(&overruled, feed->trace, clock_now(), words))
+            message("%s: %s", arguments->command[0], words);
     }
     feed_end(feed);
     if (feeding && !arguments->quiet)
-        say_remarks(arguments, feed, inspection, has_registered(feed, launch->pid, started), written);
+        say_remarks(arguments, feed, inspection, has_registered(feed, launch->pid, started), overruled.told, written);
     return status;
 }
 

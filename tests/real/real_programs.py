@@ -12,6 +12,7 @@ import json
 import os
 import re
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -145,6 +146,45 @@ class Python(Traced):
         self.assertEqual(sorted((event["fd"], event["cause"]) for event in events if event["event"] == "disconnect"),
                          sorted((fd, cause) for fd, cause in got["ends"]))
         self.assertEqual([event["fd"] for event in events if event["event"] == "empty"], got["empty"])
+
+    def interrupt(self, *options):
+        """Run a program that blocks in recv and gets SIGINT there."""
+        return subprocess.Popen([RECVSHIM, "run", "-o", self.path("events"), *options, "--", "/usr/bin/python3", "-c",
+                                 PYTHON_INTERRUPTED], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+    def test_an_interrupt_that_python_waits_for_in_vain(self):
+        """Python runs the handler of a signal once recv has returned, which under `always` it does not."""
+        with self.interrupt() as run:
+            pid = int(run.stdout.readline())
+            self.assertRegex(run.stderr.readline(), "a receive goes on waiting, perhaps after SIGINT: .*--eintr intent")
+            os.kill(pid, signal.SIGKILL)
+            self.assertEqual(run.communicate(timeout=LIMIT), ("", ""))
+        self.assertEqual(run.returncode, 128 + signal.SIGKILL)
+
+    def test_an_interrupt_that_reaches_python(self):
+        for options in (["--eintr", "intent"], ["--eintr", "restart"], ["--eintr-pass", "INT"], ["--eintr", "never"]):
+            with self.interrupt(*options) as run:
+                out, err = run.communicate(timeout=LIMIT)
+            self.assertEqual((out.splitlines()[1:], err), (["KeyboardInterrupt"], ""), options)
+            self.assertEqual(run.returncode, 0, options)
+
+
+PYTHON_INTERRUPTED = r"""
+import os, platform, signal, socket, threading
+recvfrom = {"x86_64": "45 ", "aarch64": "207 "}[platform.machine()]
+here, there = socket.socketpair()
+me = threading.get_native_id()
+def interrupt():
+    while not open(f"/proc/self/task/{me}/syscall").read().startswith(recvfrom):
+        pass
+    os.kill(os.getpid(), signal.SIGINT)
+print(os.getpid(), flush=True)
+threading.Thread(target=interrupt, daemon=True).start()
+try:
+    here.recv(1)
+except KeyboardInterrupt:
+    print("KeyboardInterrupt")
+"""
 
 
 PYTHON_SOCKETS = r"""

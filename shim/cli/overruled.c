@@ -1,0 +1,54 @@
+#include "overruled.h"
+
+#include "guard.h"
+#include "interruption.h"
+
+#include <stdio.h>
+
+struct look {
+    const struct recvshim_counters *counters;
+    uint64_t waiting, signals;
+};
+
+static void count_waiting(void *context)
+{
+    struct look *look = context;
+    /* The ended first: one that ends in between is then seen waiting, not the other way round. Acquire: the signals
+     * were noted before the receive was counted. */
+    uint64_t ended = atomic_load_explicit(&look->counters->overruled_ended, memory_order_acquire);
+    look->waiting = atomic_load_explicit(&look->counters->overruled, memory_order_acquire) - ended;
+    look->signals = atomic_load_explicit(&look->counters->overruled_signals, memory_order_relaxed);
+}
+
+bool overruled_begin(struct overruled *overruled, const struct trace *trace)
+{
+    struct look look = {.counters = trace->counters};
+    bool whole = guard_run(trace, count_waiting, &look);
+    *overruled = (struct overruled){.before = look.waiting};
+    return whole;
+}
+
+bool overruled_look(struct overruled *overruled, const struct trace *trace, uint64_t now,
+                    char words[OVERRULED_WORDS_MAX])
+{
+    struct look look = {.counters = trace->counters};
+    if (overruled->told || !guard_run(trace, count_waiting, &look))
+        return false;
+    if (look.waiting == overruled->before) {
+        overruled->since = 0;
+        return false;
+    }
+    if (overruled->since == 0)
+        overruled->since = now;
+    if (now - overruled->since < OVERRULED_PATIENCE_NS)
+        return false;
+    overruled->told = true;
+    char after[INTERRUPTION_WORDS_MAX];
+    interruption_words(&(struct interruption){OUTCOME_RETRIED, CERTAINTY_CANDIDATES, look.signals}, "after", after);
+    snprintf(words, OVERRULED_WORDS_MAX,
+             "a receive goes on waiting%s: if the program should have stopped or timed out by now, it counts on EINTR; "
+             "end it, "
+             "and run it with --eintr intent",
+             after);
+    return true;
+}
