@@ -92,6 +92,15 @@ static int find_wrapper(handler_function *function)
     return -1;
 }
 
+/* A handler that should have been wrapped was not: nobody knows any more what an interruption by nothing that was seen
+ * may have been. */
+static _Atomic bool used_up;
+
+bool handlers_used_up(void)
+{
+    return atomic_load_explicit(&used_up, memory_order_relaxed);
+}
+
 /* The wrapper of a handler with these flags; NULL once a program has used them up, which makes handlers as it runs. Its
  * handlers are then installed as they are. */
 static handler_function *wrapper_of(handler_function *handler, int flags)
@@ -125,23 +134,32 @@ static const struct sigaction *wrap(int signal, const struct sigaction *action, 
         find_wrapper(action->sa_sigaction) >= 0)
         return action;
     handler_function *wrapper = wrapper_of(action->sa_sigaction, action->sa_flags);
-    if (wrapper == NULL)
+    if (wrapper == NULL) {
+        atomic_store_explicit(&used_up, true, memory_order_relaxed);
         return action;
+    }
     *wrapped = *action;
     wrapped->sa_sigaction = wrapper;
     wrapped->sa_flags |= SA_SIGINFO;
     return wrapped;
 }
 
+/* Signals whose action got SA_SIGINFO from us. It stays in the kernel's flags when SA_RESETHAND takes the wrapper away.
+ */
+static _Atomic uint64_t with_our_siginfo;
+
 /* The action as the program gave it. */
-static void unwrap(struct sigaction *action)
+static void unwrap(int signal, struct sigaction *action)
 {
+    bool reset = action->sa_handler == SIG_DFL && (action->sa_flags & (int)SA_RESETHAND) != 0;
     int index = is_handler(action) ? find_wrapper(action->sa_sigaction) : -1;
-    if (index < 0)
-        return;
-    uint64_t entry = atomic_load_explicit(&entries[index], memory_order_relaxed);
-    action->sa_sigaction = handler_of(entry);
-    if ((entry & ENTRY_SIGINFO) == 0)
+    uint64_t entry = index >= 0 ? atomic_load_explicit(&entries[index], memory_order_relaxed) : 0;
+    if (index >= 0)
+        action->sa_sigaction = handler_of(entry);
+    bool ours =
+        index >= 0 ? (entry & ENTRY_SIGINFO) == 0
+                   : reset && (atomic_load_explicit(&with_our_siginfo, memory_order_relaxed) & signal_bit(signal)) != 0;
+    if (ours)
         action->sa_flags &= ~SA_SIGINFO;
 }
 
@@ -159,13 +177,12 @@ static void note_bit(_Atomic uint64_t *set, int signal, bool value)
         atomic_fetch_and_explicit(set, ~signal_bit(signal), memory_order_relaxed);
 }
 
-/* The action as the kernel has it. */
-static void note_action(int signal, const struct sigaction *action)
+/* The action as the program gave it, and as the kernel has it. */
+static void note_action(int signal, const struct sigaction *given, const struct sigaction *installed)
 {
-    if (vfork_in_child())
-        return;
-    note_bit(&restarting, signal, (action->sa_flags & SA_RESTART) != 0);
-    note_bit(&unwatched, signal, is_handler(action) && find_wrapper(action->sa_sigaction) < 0);
+    note_bit(&with_our_siginfo, signal, given->sa_flags != installed->sa_flags);
+    note_bit(&restarting, signal, (given->sa_flags & SA_RESTART) != 0);
+    note_bit(&unwatched, signal, is_handler(given) && given == installed);
 }
 
 /* ---- libc's calls ---- */
@@ -178,15 +195,14 @@ int handlers_sigaction(int signal, const struct sigaction *action, struct sigact
         return -1;
     }
     struct sigaction wrapped;
-    if (rules.wraps)
-        action = wrap(signal, action, &wrapped);
-    int result = next(signal, action, old);
+    const struct sigaction *installed = rules.wraps ? wrap(signal, action, &wrapped) : action;
+    int result = next(signal, installed, old);
     if (result != 0)
         return result;
-    if (action != NULL)
-        note_action(signal, action);
     if (old != NULL && rules.wraps)
-        unwrap(old);
+        unwrap(signal, old);
+    if (action != NULL && !vfork_in_child())
+        note_action(signal, action, installed);
     return result;
 }
 
@@ -225,10 +241,8 @@ sighandler_t handlers_sigset(int signal, sighandler_t disposition)
     const struct sigaction action = {.sa_handler = disposition};
     sigset_t one, before;
     sighandler_t old;
-    if (!may_be_installed(signal, disposition))
-        return SIG_ERR;
     sigemptyset(&one);
-    if (sigaddset(&one, signal) != 0) /* libc's own signals */
+    if (sigaddset(&one, signal) != 0) /* EINVAL */
         return SIG_ERR;
     if (disposition == SIG_HOLD) {
         if (sigprocmask(SIG_BLOCK, &one, &before) != 0)
@@ -246,8 +260,7 @@ int handlers_siginterrupt(int signal, int interrupt)
     struct sigaction action;
     if (handlers_sigaction(signal, NULL, &action) != 0)
         return -1;
-    if (!vfork_in_child())
-        note_bit(&interrupting, signal, interrupt != 0);
+    note_bit(&interrupting, signal, interrupt != 0);
     if (interrupt != 0)
         action.sa_flags &= ~SA_RESTART;
     else
@@ -279,8 +292,8 @@ static void look_for_unseen(void)
         return;
     struct sigaction action;
     for (int signal = 1; signal <= SIGNAL_MAX; signal++)
-        if (next(signal, NULL, &action) == 0 && is_handler(&action))
-            note_action(signal, &action);
+        if (next(signal, NULL, &action) == 0 && is_handler(&action) && find_wrapper(action.sa_sigaction) < 0)
+            note_action(signal, &action, &action);
 }
 
 uint64_t handlers_candidates(bool timed, bool may_ask, uint64_t *intended)

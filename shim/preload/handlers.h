@@ -22,6 +22,9 @@ sighandler_t handlers_sysv_signal(int signal, sighandler_t handler);
 sighandler_t handlers_sigset(int signal, sighandler_t disposition);
 int handlers_siginterrupt(int signal, int interrupt);
 
+/* Whether a handler had to be installed without a wrapper: there are 128 of them. */
+bool handlers_used_up(void);
+
 /* Which signals may have interrupted a receive of this thread without being seen: those that have a handler which is
  * not wrapped. With `timed` also those with SA_RESTART, which interrupt where SO_RCVTIMEO is set. With `may_ask` less
  * what the thread blocks, and with handlers that were installed past libc: system calls. A set as of signal_bit();

@@ -251,11 +251,12 @@ static bool has_deadline(const struct call *call, uint64_t word)
 }
 
 /* Whether an interruption is left to the program. Of a socket without a time-out, one by nothing that was seen is by a
- * handler without SA_RESTART that was installed past libc: it may be any signal's. */
+ * handler without SA_RESTART that was installed past libc: it may be any signal's. With wrappers used up, so may each.
+ */
 static bool passes(uint64_t since, bool timed)
 {
     bool watches = receive_settings.eintr == EINTR_INTENT || receive_settings.eintr == EINTR_RESTART;
-    return handled_passing(since) || (watches && !timed && handled_now() == since);
+    return handled_passing(since) || (handled_now() == since && (handlers_used_up() || (watches && !timed)));
 }
 
 /* Tell that the receive goes on although the program may have meant to end it: a person who waits for that has to learn

@@ -90,6 +90,25 @@ Test(handlers, many_natively)
     cr_expect_eq(said(&job, "ran"), 1);
 }
 
+/* More handlers than there are wrappers: what nobody saw interrupt is left to the program, where anybody cares. */
+Test(handlers, too_many_to_wrap)
+{
+    static const struct {
+        const char *policy, *pass;
+        int error;
+    } rows[] = {{"RECVSHIM_EINTR=intent", NULL, EINTR},
+                {"RECVSHIM_EINTR=restart", NULL, EINTR},
+                {"RECVSHIM_EINTR=always", "RECVSHIM_EINTR_PASS=USR1,ALRM", EINTR},
+                {"RECVSHIM_EINTR=always", NULL, 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        for (int timed = 0; timed <= 1; timed++) {
+            struct finished job = RUN(.argv = {"many_handlers", timed ? "timeout=60" : "timeout=0"},
+                                      .env = {rows[i].policy, rows[i].pass});
+            cr_expect_eq(said(&job, "errno"), rows[i].error, "row %zu, timed %d", i, timed);
+        }
+    }
+}
+
 /* A child's receives are under its parent's policy, with the handlers it was born with. */
 Test(handlers, of_a_forked_child)
 {

@@ -36,8 +36,34 @@ static void expect(int handler)
     wrong += ran != FIRST + handler;
 }
 
-int main(void)
+static int fds[2];
+static volatile sig_atomic_t ticks;
+
+static void on_tick(int signal)
 {
+    (void)signal;
+    if (++ticks == 3)
+        must(write(fds[1], "x", 1) == 1, "write");
+}
+
+/* After all of them one more, which interrupts a receive: with SO_RCVTIMEO, which others might have interrupted. */
+static void be_interrupted(const char *timeout)
+{
+    char byte;
+    struct timeval limit = {.tv_sec = strtol(timeout, NULL, 10)};
+    pair(SOCK_STREAM, fds);
+    must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
+    handle(SIGALRM, on_tick, 0);
+    tick(20000);
+    errno = 0;
+    ssize_t result = recv(fds[0], &byte, 1, 0);
+    say("errno", result < 0 ? errno : 0);
+    tick(0);
+}
+
+int main(int argc, char **argv)
+{
+    (void)argc;
     static struct sigaction read[HANDLERS];
     say("handlers", HANDLERS);
     for (int i = 0; i < HANDLERS; i++) {
@@ -62,5 +88,8 @@ int main(void)
         expect(i);
     }
     say("wrong_at_last", wrong);
+    const char *timeout = option(argv, "timeout", NULL);
+    if (timeout != NULL)
+        be_interrupted(timeout);
     return 0;
 }
