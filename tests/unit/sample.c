@@ -1,6 +1,7 @@
 #include "sample.h"
 
 #include "shell.h"
+#include "trace/signal_names.h"
 
 #include <criterion/criterion.h>
 #include <errno.h>
@@ -52,6 +53,24 @@ void sample_receive(const struct trace *trace, uint64_t connection, uint64_t mil
     struct recvshim_record record = sample_event(RECVSHIM_EVENT_RECEIVE, connection, milliseconds);
     record.result = size;
     sample_store(trace, record);
+}
+
+struct recvshim_record sample_retried(struct recvshim_record record, uint32_t retries, uint16_t flags,
+                                      const char *signals)
+{
+    record.retries = retries;
+    record.result_flags |= flags;
+    cr_assert(signal_names_parse(signals, &record.signals), "%s", signals);
+    return record;
+}
+
+struct recvshim_record sample_interrupted(struct recvshim_record record, uint16_t flags, const char *signals)
+{
+    record = sample_retried(record, 0, flags, signals);
+    record.event = RECVSHIM_EVENT_INTERRUPTED;
+    record.result = -1;
+    record.error = EINTR;
+    return record;
 }
 
 struct trace sample_trace(void)

@@ -1,5 +1,6 @@
 /* What interrupted a receive and what became of it: from its record, in words, in every format. */
 #include "printing.h"
+#include "sample.h"
 #include "trace/signal_names.h"
 
 #include <criterion/criterion.h>
@@ -19,26 +20,13 @@ static uint64_t set(const char *list)
 
 static struct recvshim_record retried(uint32_t retries, uint16_t flags, const char *signals)
 {
-    struct recvshim_record record = base_record();
-    record.retries = retries;
-    record.result_flags = flags;
-    record.signals = set(signals);
-    return record;
+    return sample_retried(base_record(), retries, flags, signals);
 }
 
 static struct recvshim_record interrupted(uint16_t flags, const char *signals)
 {
-    struct recvshim_record record = retried(0, flags, signals);
-    record.event = RECVSHIM_EVENT_INTERRUPTED;
-    record.result = -1;
-    record.error = EINTR;
-    return record;
+    return sample_interrupted(base_record(), flags, signals);
 }
-
-#define EXACT      RECVSHIM_RESULT_SIGNALS
-#define CANDIDATES RECVSHIM_RESULT_CANDIDATES
-#define PASSED     RECVSHIM_RESULT_PASSED
-#define INTENT     RECVSHIM_RESULT_INTENT
 
 TestSuite(interruption, .init = use_utc);
 

@@ -16,26 +16,13 @@ static void expect_printed(const char *part)
 
 static struct recvshim_record retried(uint32_t retries, uint16_t flags, const char *signals)
 {
-    struct recvshim_record record = sample_event(RECVSHIM_EVENT_RECEIVE, 1, 1);
-    record.retries = retries;
-    record.result_flags |= flags;
-    cr_assert(signal_names_parse(signals, &record.signals));
-    return record;
+    return sample_retried(sample_event(RECVSHIM_EVENT_RECEIVE, 1, 1), retries, flags, signals);
 }
 
 static struct recvshim_record interrupted(uint16_t flags, const char *signals)
 {
-    struct recvshim_record record = retried(0, flags, signals);
-    record.event = RECVSHIM_EVENT_INTERRUPTED;
-    record.result = -1;
-    record.error = EINTR;
-    return record;
+    return sample_interrupted(sample_event(RECVSHIM_EVENT_RECEIVE, 1, 1), flags, signals);
 }
-
-#define EXACT      RECVSHIM_RESULT_SIGNALS
-#define CANDIDATES RECVSHIM_RESULT_CANDIDATES
-#define PASSED     RECVSHIM_RESULT_PASSED
-#define INTENT     RECVSHIM_RESULT_INTENT
 
 /* Of each kind that there is. */
 static void make_interruptions(void)
