@@ -214,7 +214,8 @@ static bool may_be_installed(int signal, sighandler_t handler)
     return false;
 }
 
-static sighandler_t install(int signal, const struct sigaction *action)
+/* Out of line: two actions would be too much for one frame. */
+__attribute__((noinline)) static sighandler_t install(int signal, const struct sigaction *action)
 {
     struct sigaction old;
     return handlers_sigaction(signal, action, &old) == 0 ? old.sa_handler : SIG_ERR;
