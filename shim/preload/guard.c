@@ -39,6 +39,9 @@ static void on_sigbus(int signal, siginfo_t *info, void *context)
     errno = error;
 }
 
+/* Its action; all zero while there is nothing to guard. */
+static struct sigaction guard;
+
 void guard_start(void *base, size_t size)
 {
     struct sigaction now;
@@ -46,7 +49,22 @@ void guard_start(void *base, size_t size)
         return;
     guarded = base;
     guarded_size = size;
-    struct sigaction guard = {.sa_sigaction = on_sigbus, .sa_flags = SA_SIGINFO | SA_ONSTACK};
+    guard.sa_sigaction = on_sigbus;
+    guard.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigfillset(&guard.sa_mask);
     change(&guard, NULL);
+}
+
+const struct sigaction *guard_instead(int signal, const struct sigaction *action)
+{
+    bool guards = signal == SIGBUS && guarded != NULL && action != NULL && action->sa_handler == SIG_DFL;
+    return guards ? &guard : action;
+}
+
+bool guard_hides(struct sigaction *old)
+{
+    if (old->sa_sigaction != on_sigbus)
+        return false;
+    *old = (struct sigaction){.sa_handler = SIG_DFL};
+    return true;
 }

@@ -9,14 +9,17 @@
  * when the outer handler began, and a receive that began within it is over by the time it goes on. */
 static _Thread_local struct {
     _Atomic uint64_t passing;            /* when the last that passes began */
+    _Atomic uint64_t interrupting;       /* when the last without SA_RESTART began */
     _Atomic uint64_t latest[SIGNAL_MAX]; /* when the last one for signal N + 1 began */
 } moments;
 
-void handled_begins(int signal, bool passes)
+void handled_begins(int signal, bool restarts, bool passes)
 {
     uint64_t moment = atomic_fetch_add_explicit(&thread_self.handled, 1, memory_order_relaxed) + 1;
     if (signal_bit(signal) != 0)
         atomic_store_explicit(&moments.latest[signal - 1], moment, memory_order_relaxed);
+    if (!restarts)
+        atomic_store_explicit(&moments.interrupting, moment, memory_order_relaxed);
     if (passes)
         atomic_store_explicit(&moments.passing, moment, memory_order_relaxed);
 }
@@ -24,6 +27,11 @@ void handled_begins(int signal, bool passes)
 bool handled_passing(uint64_t since)
 {
     return atomic_load_explicit(&moments.passing, memory_order_relaxed) > since;
+}
+
+bool handled_interrupting(uint64_t since)
+{
+    return atomic_load_explicit(&moments.interrupting, memory_order_relaxed) > since;
 }
 
 uint64_t handled_signals(uint64_t since)

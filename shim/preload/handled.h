@@ -15,11 +15,13 @@ static inline uint64_t handled_now(void)
     return atomic_load_explicit(&thread_self.handled, memory_order_relaxed);
 }
 
-/* A handler begins, for this signal; `passes`: an interruption by it is left to the program. Called in the handler. */
-void handled_begins(int signal, bool passes);
+/* A handler begins, for this signal; `restarts`: with SA_RESTART; `passes`: an interruption by it is left to the
+ * program. Called in the handler. */
+void handled_begins(int signal, bool restarts, bool passes);
 
-/* Whether one that passes began after that moment. */
+/* Whether one that passes began after that moment, and whether one without SA_RESTART did. */
 bool handled_passing(uint64_t since);
+bool handled_interrupting(uint64_t since);
 
 /* The signals that handlers began for after that moment: a set as of signal_bit(). Only those that are watched. */
 uint64_t handled_signals(uint64_t since);

@@ -1,5 +1,6 @@
 #include "handlers.h"
 
+#include "guard.h"
 #include "handled.h"
 #include "next.h"
 #include "policy.h"
@@ -52,7 +53,7 @@ __attribute__((noinline)) static void note_run(int signal, const siginfo_t *info
                                      .restarts = (entry & ENTRY_RESTART) != 0,
                                      .interrupting = is_interrupting(signal),
                                      .kick = info->si_code == SI_TKILL};
-    handled_begins(signal, policy_passes(rules.policy, rules.pass, &handled));
+    handled_begins(signal, handled.restarts, policy_passes(rules.policy, rules.pass, &handled));
 }
 
 /* The handler is jumped to, not called: on the stack, and in a debugger, it stands alone. With all three arguments,
@@ -177,12 +178,16 @@ static void note_bit(_Atomic uint64_t *set, int signal, bool value)
         atomic_fetch_and_explicit(set, ~signal_bit(signal), memory_order_relaxed);
 }
 
-/* The action as the program gave it, and as the kernel has it. */
-static void note_action(int signal, const struct sigaction *given, const struct sigaction *installed)
+/* What is noted of an action. */
+struct noted {
+    bool siginfo_is_ours, restarts, unwatched;
+};
+
+static void note(int signal, struct noted noted)
 {
-    note_bit(&with_our_siginfo, signal, given->sa_flags != installed->sa_flags);
-    note_bit(&restarting, signal, (given->sa_flags & SA_RESTART) != 0);
-    note_bit(&unwatched, signal, is_handler(given) && given == installed);
+    note_bit(&with_our_siginfo, signal, noted.siginfo_is_ours);
+    note_bit(&restarting, signal, noted.restarts);
+    note_bit(&unwatched, signal, noted.unwatched);
 }
 
 /* ---- libc's calls ---- */
@@ -196,13 +201,19 @@ int handlers_sigaction(int signal, const struct sigaction *action, struct sigact
     }
     struct sigaction wrapped;
     const struct sigaction *installed = rules.wraps ? wrap(signal, action, &wrapped) : action;
+    installed = guard_instead(signal, installed);
+    struct noted noted = {0};
+    if (action != NULL) /* old may be the same memory */
+        noted = (struct noted){.siginfo_is_ours = action->sa_flags != installed->sa_flags,
+                               .restarts = (action->sa_flags & SA_RESTART) != 0,
+                               .unwatched = is_handler(action) && action == installed};
     int result = next(signal, installed, old);
     if (result != 0)
         return result;
-    if (old != NULL && rules.wraps)
+    if (old != NULL && !guard_hides(old) && rules.wraps)
         unwrap(signal, old);
     if (action != NULL && !vfork_in_child())
-        note_action(signal, action, installed);
+        note(signal, noted);
     return result;
 }
 
@@ -289,12 +300,12 @@ static void look_for_unseen(void)
 {
     static atomic_flag looked = ATOMIC_FLAG_INIT;
     next_sigaction_function *next = next_sigaction();
-    if (next == NULL || atomic_flag_test_and_set_explicit(&looked, memory_order_relaxed))
+    if (next == NULL || vfork_in_child() || atomic_flag_test_and_set_explicit(&looked, memory_order_relaxed))
         return;
     struct sigaction action;
     for (int signal = 1; signal <= SIGNAL_MAX; signal++)
         if (next(signal, NULL, &action) == 0 && is_handler(&action) && find_wrapper(action.sa_sigaction) < 0)
-            note_action(signal, &action, &action);
+            note(signal, (struct noted){.restarts = (action.sa_flags & SA_RESTART) != 0, .unwatched = true});
 }
 
 uint64_t handlers_candidates(bool timed, bool may_ask, uint64_t *intended)

@@ -250,13 +250,15 @@ static bool has_deadline(const struct call *call, uint64_t word)
            (word & CONNECTION_NO_TIMEOUT) == 0;
 }
 
-/* Whether an interruption is left to the program. Of a socket without a time-out, one by nothing that was seen is by a
- * handler without SA_RESTART that was installed past libc: it may be any signal's. With wrappers used up, so may each.
+/* Whether an interruption by nothing that was seen is left to the program: of a socket without a time-out it is by a
+ * handler without SA_RESTART that was installed past libc, and may be any signal's. With wrappers used up, so may each.
  */
-static bool passes(uint64_t since, bool timed)
+static bool unexplained(uint64_t since, bool timed)
 {
     bool watches = receive_settings.eintr == EINTR_INTENT || receive_settings.eintr == EINTR_RESTART;
-    return handled_passing(since) || (handled_now() == since && (handlers_used_up() || (watches && !timed)));
+    if (handlers_used_up() && handled_now() == since)
+        return true;
+    return watches && !timed && !handled_interrupting(since);
 }
 
 /* Tell that the receive goes on although the program may have meant to end it: a person who waits for that has to learn
@@ -277,12 +279,14 @@ __attribute__((cold, noinline)) static void absorb(const struct call *call, stru
     if (connection_id(outcome->word) == 0 && recorder_tracing())
         outcome->word = identified(call->fd, outcome->word);
     const struct retry_terms terms = {.may_time_out = connection_may_time_out,
-                                      .passes = passes,
-                                      .since = outcome->handled,
+                                      .moment = handled_now,
+                                      .passes = handled_passing,
+                                      .unexplained = unexplained,
+                                      .begun = outcome->handled,
                                       .entry = outcome->entry,
                                       .room = outcome->room,
                                       .may_ask = !query_filtered()};
-    if (receive_settings.eintr == EINTR_ALWAYS && recorder_tracing() && !passes(outcome->handled, true))
+    if (receive_settings.eintr == EINTR_ALWAYS && recorder_tracing() && !handled_passing(outcome->handled))
         outcome->overruled = tell_overruled();
     struct retried retried = retry(call, &terms);
     if (outcome->overruled)

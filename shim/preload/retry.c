@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdbool.h>
 #include <sys/ioctl.h>
 #include <sys/syscall.h>
@@ -103,15 +104,25 @@ static void pause_shortly(uint64_t nanoseconds, bool cancellable)
 }
 
 /* Receive once some data has been taken: a cancellation now would lose it. Switched off for a call that does not block,
- * and not while waiting for more: a handler that leaves by siglongjmp would leave it so. */
+ * and not while waiting for more. Under a mask, because a handler that leaves by siglongjmp would leave it so; without
+ * those that our own instructions may raise, or a lower interposer's. */
 static ssize_t receive_more(const struct call *call, size_t gathered, int flags, socklen_t room)
 {
+    static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
+    sigset_t most, before;
     int state;
     if (call->address != NULL && call->address_length != NULL)
         *call->address_length = room;
+    sigfillset(&most);
+    for (size_t i = 0; i < sizeof synchronous / sizeof synchronous[0]; i++)
+        sigdelset(&most, synchronous[i]);
+    sigprocmask(SIG_BLOCK, &most, &before);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     ssize_t part = next_receive(call, gathered, flags);
+    int error = errno;
     pthread_setcancelstate(state, NULL);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    errno = error; /* a handler that waited for the mask may have changed it */
     return part;
 }
 
@@ -128,18 +139,21 @@ static bool is_at_mark(const struct call *call)
 static bool wait_on(const struct call *call, const struct retry_terms *terms, size_t gathered, uint64_t entry,
                     uint64_t *timeout, short *seen, struct retried *done)
 {
+    uint64_t attempt = terms->begun;
     for (bool interrupted = false;; interrupted = true) {
         if (interrupted)
             *timeout = receive_timeout(call->fd); /* another thread may have changed it, or a handler */
         uint64_t rest = retry_remaining(*timeout, entry, clock_now());
-        bool over = rest == 0 || is_nonblocking(call->fd);
+        /* What was gathered is returned at the latest with the deadline: where that was taken away, now. */
+        bool over = rest == 0 || (gathered > 0 && rest == RETRY_FOR_EVER) || is_nonblocking(call->fd);
         /* Also of a handler that ran between two waits. */
-        done->passed = !over && terms->passes(terms->since, true);
+        done->passed = !over && (terms->passes(terms->begun) || (interrupted && terms->unexplained(attempt, true)));
         if (interrupted && !done->passed)
             count(&done->retries);
         errno = over ? EAGAIN : EINTR;
         if (over || done->passed)
             return false;
+        attempt = terms->moment();
         /* The deadline bounds how long a cancellation has to wait for what was gathered to be returned. */
         enum waited how = wait_for_data(call, rest, gathered, seen);
         if (how == WAITED) {
@@ -189,16 +203,15 @@ struct retried retry(const struct call *call, const struct retry_terms *terms)
 {
     struct retried done = {.result = -1};
     const bool waits = (call->flags & MSG_DONTWAIT) == 0;
+    uint64_t attempt = terms->begun;
     for (;;) {
-        /* Asked anew each time: another thread may set it meanwhile, and a handler may. Where it is known not to be
-         * set, the kernel is not asked. */
-        bool unknown = waits && terms->may_time_out(call->fd);
-        uint64_t timeout = unknown && terms->may_ask ? receive_timeout(call->fd) : RETRY_FOR_EVER;
-        done.timed = timeout != RETRY_FOR_EVER || (unknown && !terms->may_ask);
-        done.passed = terms->passes(terms->since, done.timed);
-        bool exempt =
-            done.timed && (!terms->may_ask || (call->flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL) ||
-                           socket_number(call->fd, SO_RCVLOWAT) > 1);
+        /* Asked anew each time: another process may have set it, another thread, a handler. */
+        uint64_t timeout = waits && terms->may_ask ? receive_timeout(call->fd) : RETRY_FOR_EVER;
+        bool unknown = waits && !terms->may_ask && terms->may_time_out(call->fd);
+        done.timed = unknown || timeout != RETRY_FOR_EVER;
+        done.passed = terms->passes(terms->begun) || terms->unexplained(attempt, done.timed);
+        bool exempt = unknown || (done.timed && ((call->flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL) ||
+                                                 socket_number(call->fd, SO_RCVLOWAT) > 1));
         errno = EINTR;
         if (done.passed || exempt)
             return done;
@@ -207,6 +220,7 @@ struct retried retry(const struct call *call, const struct retry_terms *terms)
             receive_until(call, terms, timeout, &done);
             return done;
         }
+        attempt = terms->moment();
         done.result = next_receive(call, 0, call->flags);
         if (done.result >= 0 || errno != EINTR)
             return done;

@@ -8,13 +8,17 @@
 #include <stdint.h>
 #include <sys/types.h>
 
-/* What has to be known of the call, and may be done for it. */
+/* What has to be known of the call, and may be done for it. A moment is whatever moment() returns. */
 struct retry_terms {
-    bool (*may_time_out)(int fd); /* whether the descriptor may have an SO_RCVTIMEO: where not, nobody is asked */
-    /* Whether what interrupted a call that began then is to reach the program; timed: it was under an SO_RCVTIMEO, or
-     * may have been. */
-    bool (*passes)(uint64_t since, bool timed);
-    uint64_t since;
+    /* Whether the descriptor may have an SO_RCVTIMEO, as far as this process knows: for where the kernel is not asked.
+     */
+    bool (*may_time_out)(int fd);
+    uint64_t (*moment)(void);
+    bool (*passes)(uint64_t since); /* whether something ran since then that is to reach the program */
+    /* Whether an interruption is to reach it of which nothing is known: of an attempt that began then, and was under an
+     * SO_RCVTIMEO, or may have been. */
+    bool (*unexplained)(uint64_t since, bool timed);
+    uint64_t begun; /* the moment when the call began */
     uint64_t entry; /* clock_now() when the call began; 0 where that was not noted: the deadline counts from now */
     socklen_t room; /* *call->address_length as the program gave it */
     bool may_ask;   /* whether the kernel may be called for anything but the receive itself */

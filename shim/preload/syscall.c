@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <linux/seccomp.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 #if defined __x86_64__ && defined __LP64__
@@ -16,7 +17,8 @@ __attribute__((used)) void *syscall_next(long number, long operation)
 {
     /* As the kernel takes it: what is above may be left over from anything. */
     unsigned int mode = (unsigned int)operation;
-    if (number == SYS_seccomp && (mode == SECCOMP_SET_MODE_STRICT || mode == SECCOMP_SET_MODE_FILTER))
+    if ((number == SYS_seccomp && (mode == SECCOMP_SET_MODE_STRICT || mode == SECCOMP_SET_MODE_FILTER)) ||
+        (number == SYS_prctl && mode == PR_SET_SECCOMP))
         query_filter_announced();
     return (void *)(uintptr_t)next_syscall();
 }

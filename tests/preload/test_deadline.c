@@ -168,3 +168,11 @@ Test(deadline, gathering_ends_where_the_policy_lets_it)
         cr_expect_eq(passed, rows[i].result < 0, "%s %s", rows[i].eintr, rows[i].pass);
     }
 }
+
+/* What was gathered waits for the deadline at the longest, and a cancellation with it: without one it is returned. */
+Test(deadline, gathering_ends_where_the_deadline_is_taken_away)
+{
+    struct finished job = RUN(.argv = {"deadlines", "way=gathered", "timeout=60000", "remove=1"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "result"), 3);
+}

@@ -90,6 +90,19 @@ Test(handlers, many_natively)
     cr_expect_eq(said(&job, "ran"), 1);
 }
 
+/* A handler that was installed past libc is told by what cannot have interrupted: those with SA_RESTART. */
+Test(handlers, installed_past_libc)
+{
+    static const struct {
+        const char *policy;
+        int error;
+    } rows[] = {{"RECVSHIM_EINTR=intent", EINTR}, {"RECVSHIM_EINTR=restart", EINTR}, {"RECVSHIM_EINTR=always", 0}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        struct finished job = RUN(.argv = {"unseen"}, .env = {rows[i].policy});
+        cr_expect_eq(said(&job, "errno"), rows[i].error, "%s", rows[i].policy);
+    }
+}
+
 /* More handlers than there are wrappers: what nobody saw interrupt is left to the program, where anybody cares. */
 Test(handlers, too_many_to_wrap)
 {

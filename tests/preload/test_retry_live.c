@@ -67,6 +67,18 @@ Test(retry_live, deadline_set_through_a_duplicate)
     check_deadline("socket=dup", NULL);
 }
 
+/* By another process that has the socket, too: nothing that this one does tells of it. */
+Test(retry_live, deadline_set_by_another_process)
+{
+    long long late = slack();
+    struct finished job =
+        RUN(.argv = {"interrupted", "tick=50", "timeout=500", "socket=shared"}, .env = {"RECVSHIM_EVENTS=all"});
+    only_record(&job, -1, EAGAIN, RECVSHIM_EVENT_WOULD_BLOCK);
+    /* Counted from the first interruption, at which it is learnt. */
+    cr_expect_geq(said(&job, "elapsed_us"), TIMEOUT_US);
+    cr_expect_lt(said(&job, "elapsed_us"), TIMEOUT_US + TICK_US + TICK_US / 2 + late);
+}
+
 /* At the third interruption, the second of the retry; counted from there, as nothing was known of it at entry. */
 Test(retry_live, deadline_set_meanwhile)
 {

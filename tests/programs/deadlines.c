@@ -6,8 +6,9 @@
  *   way=urgent    sends 4 bytes, an urgent one and 4 more, to a receive of 12 with MSG_WAITALL; inline=1 with
  *                 SO_OOBINLINE; apart=1 the urgent one when the first 4 have been received. tick=0: at once
  *   way=gathered  is another process: to a receive of 8 with MSG_WAITALL it sends SIGUSR1, whose handler has
- * SA_RESTART, 3 bytes, SIGTERM, whose handler has not, and, where that did not end it, 5 bytes way=stopped   is another
- * process: it stops this one, for=MS */
+ *                 SA_RESTART, 3 bytes, SIGTERM, whose handler has not, and, where that did not end it, 5 bytes;
+ *                 remove=1 takes SO_RCVTIMEO away and sends SIGUSR1 in place of SIGTERM
+ *   way=stopped   is another process: it stops this one, for=MS */
 #include "settled.h"
 
 #include <pthread.h>
@@ -17,7 +18,7 @@
 static volatile sig_atomic_t ticks;
 static int fds[2];
 static long taken, new_timeout, send_after;
-static bool apart;
+static bool apart, removes;
 
 static void on_tick(int signal)
 {
@@ -110,7 +111,9 @@ static void signal_gathering(pid_t receiver)
     must(write(fds[1], "abc", 3) == 3, "write");
     if (progress->returned == 0)
         AWAIT(ioctl(fds[0], FIONREAD, &waiting) == 0 && waiting == 0 && is_blocked(file), "the first bytes");
-    kill(receiver, SIGTERM);
+    if (removes && progress->returned == 0)
+        set_timeout(0);
+    kill(receiver, removes ? SIGUSR1 : SIGTERM);
     AWAIT(progress->handled == 2, "the handler");
     AWAIT(progress->returned != 0 || is_blocked(file), "the end of the interruption");
     if (progress->returned == 0)
@@ -171,6 +174,7 @@ int main(int argc, char **argv)
     new_timeout = number(argv, "to", 0);
     send_after = number(argv, "send-after", 0);
     apart = number(argv, "apart", 0) != 0;
+    removes = number(argv, "remove", 0) != 0;
     if (urgent)
         tcp_pair(fds, NULL);
     else

@@ -1,6 +1,6 @@
 /* One blocked receive under a ticking SIGALRM. Arguments:
  *   tick=MS       period of the signal, 0 for none          restart=1     the handler has SA_RESTART
- *   timeout=MS    SO_RCVTIMEO, 0 for none                    socket=pair|accepted|dup|inherited
+ *   timeout=MS    SO_RCVTIMEO, 0 for none                    socket=pair|accepted|dup|inherited|shared
  *   send-at=N     from the Nth tick on, `bytes` ticks send a byte each   length=N      asked for
  *   waitall=1 peek=1 lowat=N   as they are named             no-address=1  recvfrom without one, its length nowhere
  *   timeout-at=N  SO_RCVTIMEO of half a second, set by the Nth tick's handler
@@ -9,6 +9,7 @@
 #include "victim.h"
 
 #include <sys/resource.h>
+#include <sys/wait.h>
 
 static volatile sig_atomic_t ticks;
 static long send_at, bytes, timeout_at, nonblock_at;
@@ -47,9 +48,16 @@ static int open_socket(char **argv, long timeout)
     } else if (getenv("SECOND_LIFE") == NULL) {
         pair(SOCK_STREAM, fds);
         int copy = fds[0];
+        pid_t self = getpid();
         if (strcmp(kind, "dup") == 0)
             fds[0] = dup(copy);
-        set_timeout(copy, timeout);
+        bool shared = strcmp(kind, "shared") == 0;
+        if (!shared || fork() == 0) /* a socket of two processes, of which the other sets the time-out */
+            set_timeout(copy, timeout);
+        if (shared && getpid() != self)
+            _exit(0);
+        if (shared)
+            must(wait(NULL) > 0, "wait");
         if (strcmp(kind, "inherited") == 0) {
             must(fds[0] == 3 && fds[1] == 4, "descriptors");
             setenv("SECOND_LIFE", "1", 1);

@@ -1,5 +1,6 @@
 /* A receive under a ticking SIGALRM, and under a filter that kills for every system call but the few of its own.
- *   timeout=MS  SO_RCVTIMEO, 0 for none      send-at=N  the Nth tick sends a byte */
+ *   timeout=MS  SO_RCVTIMEO, 0 for none      send-at=N  the Nth tick sends a byte
+ *   by=prctl|syscall|seccomp  how the filter is installed */
 #include "victim.h"
 
 #include <linux/filter.h>
@@ -40,10 +41,17 @@ int main(int argc, char **argv)
     pair(SOCK_STREAM, fds);
     if (timeout != 0)
         must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
-    handle(SIGALRM, on_tick, 0);
+    struct sigaction action = {.sa_handler = on_tick}, *volatile same = &action;
+    must(sigaction(SIGALRM, &action, same) == 0, "sigaction"); /* in and out in one place, as it may be */
     tick(20000);
     must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
-    must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "PR_SET_SECCOMP");
+    const char *by = option(argv, "by", "prctl");
+    if (strcmp(by, "prctl") == 0)
+        must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "PR_SET_SECCOMP");
+    else if (strcmp(by, "syscall") == 0)
+        must(syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "PR_SET_SECCOMP");
+    else
+        must(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, &program) == 0, "seccomp");
     char byte;
     errno = 0;
     ssize_t result = recv(fds[0], &byte, 1, 0);

@@ -65,12 +65,11 @@ static inline void print_disposition(const char *what, int signal)
         print_action(what, &action);
 }
 
-/* Of all that the kernel knows. SIGBUS is left out: a program whose file is a trace may find a guard there. */
+/* Of all that the kernel knows. */
 static inline void print_dispositions(const char *who)
 {
     for (int signal = 1; signal <= 64; signal++)
-        if (signal != SIGBUS)
-            print_disposition(who, signal);
+        print_disposition(who, signal);
 }
 
 #endif
