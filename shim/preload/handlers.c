@@ -203,7 +203,7 @@ int handlers_sigaction(int signal, const struct sigaction *action, struct sigact
     const struct sigaction *installed = rules.wraps ? wrap(signal, action, &wrapped) : action;
     installed = guard_instead(signal, installed);
     struct noted noted = {0};
-    if (action != NULL) /* old may be the same memory */
+    if (action != NULL && signal_bit(signal) != 0) /* before the call: old may be the same memory */
         noted = (struct noted){.siginfo_is_ours = action->sa_flags != installed->sa_flags,
                                .restarts = (action->sa_flags & SA_RESTART) != 0,
                                .unwatched = is_handler(action) && action == installed};
