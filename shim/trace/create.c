@@ -8,6 +8,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
@@ -22,12 +23,27 @@ static struct trace_error failed(const char *what, int error)
     return (struct trace_error){what, error};
 }
 
+/* The highest CPU that this process may run on, plus one. */
+static uint32_t allowed_cpus(void)
+{
+    cpu_set_t set;
+    uint32_t cpus = 1;
+    CPU_ZERO(&set);
+    sched_getaffinity(0, sizeof set, &set);
+    for (uint32_t cpu = 0; cpu < CPU_SETSIZE; cpu++)
+        if (CPU_ISSET(cpu, &set))
+            cpus = cpu + 1;
+    return cpus;
+}
+
 /* The number of the last CPU that this machine can have, plus one. sysconf would tell, but allocates; the affinity mask
- * tells less: who joins later may run anywhere. */
+ * tells less, as who joins later may run anywhere: it serves where there is no /sys, in a chroot. */
 static uint32_t possible_cpus(void)
 {
     char text[64];
     identity_read_line("/sys/devices/system/cpu/possible", text, sizeof text);
+    if (text[0] == '\0')
+        return allowed_cpus();
     uint32_t number = 0, last = RECVSHIM_MAX_SHARDS - 1;
     for (const char *at = text; *at != '\0'; at++) {
         if (*at >= '0' && *at <= '9') {
