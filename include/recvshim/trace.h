@@ -124,7 +124,8 @@ struct recvshim_counters {
     _Atomic uint64_t foreign; /* processes of another pid namespace than the header's: their tids mean nothing there */
     /* Receives that went on waiting although the policy `intent` would have left them to the program (those that
      * RECVSHIM_RESULT_INTENT marks, but told when they begin: such a one may never end), those of them that ended, and
-     * the signals, as in recvshim_record. One that a handler jumped out of has not ended. */
+     * the signals, as in recvshim_record. Never ended have those of a process that was killed or replaced, and those
+     * that were left by siglongjmp or cancellation. */
     _Atomic uint64_t overruled;
     _Atomic uint64_t overruled_ended;
     _Atomic uint64_t overruled_signals;

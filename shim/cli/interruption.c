@@ -78,8 +78,7 @@ static void list_signals(struct list *list, uint64_t signals)
     list->named = count > 5 ? 4 : count;
     list->items = count > 5 ? 5 : count;
     /* Many programs handle what their own faults raise, but those come while they run, not while they wait. */
-    uint64_t faults = signals & (signal_bit(SIGILL) | signal_bit(SIGTRAP) | signal_bit(SIGABRT) | signal_bit(SIGBUS) |
-                                 signal_bit(SIGFPE) | signal_bit(SIGSEGV) | signal_bit(SIGSYS));
+    uint64_t faults = signals & (signals_of_faults() | signal_bit(SIGABRT));
     signals_for_each(signals & ~faults, add_name, list);
     signals_for_each(faults, add_name, list);
     if (list->items > list->named) {
@@ -159,13 +158,10 @@ void interruptions_sort(struct interruptions *interruptions)
 
 void against_intent_note(struct against_intent *against, const struct recvshim_record *record)
 {
-    static const int ending[] = {SIGINT, SIGTERM, SIGQUIT, SIGHUP, SIGALRM};
     if (!is_receive(record) || record->retries == 0)
         return;
     struct interruption interruption = interruption_of(record);
-    uint64_t matter = 0;
-    for (size_t i = 0; i < sizeof ending / sizeof ending[0]; i++)
-        matter |= interruption.signals & signal_bit(ending[i]);
+    uint64_t matter = interruption.signals & signals_of_intent();
     against->receives++;
     against->uncertain += interruption.certainty != CERTAINTY_EXACT;
     against->signals |= matter != 0 ? matter : interruption.signals;

@@ -8,8 +8,9 @@
 #define OVERRULED_PATIENCE_NS UINT64_C(1000000000)
 
 struct overruled {
-    uint64_t before; /* that never ended: under this trace, before we looked */
-    uint64_t since;  /* when one was first seen waiting, as clock_now(); 0 while there is none */
+    uint64_t begun;  /* how many there had been when we began to look */
+    uint64_t before; /* of these, the fewest that were ever seen not to have returned: some never will */
+    uint64_t since;  /* when one of ours was first seen waiting, as clock_now(); 0 while there is none */
     bool told;
 };
 
@@ -20,5 +21,8 @@ bool overruled_begin(struct overruled *overruled, const struct trace *trace);
 #define OVERRULED_WORDS_MAX 384
 bool overruled_look(struct overruled *overruled, const struct trace *trace, uint64_t now,
                     char words[OVERRULED_WORDS_MAX]);
+
+/* How many there have been since the beginning, and the signals; 0 if the trace was cut short. */
+uint64_t overruled_count(const struct overruled *overruled, const struct trace *trace, uint64_t *signals);
 
 #endif

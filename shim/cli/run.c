@@ -239,23 +239,36 @@ static bool has_registered(const struct feed *feed, pid_t pid, uint64_t since)
     return false;
 }
 
-/* What a person should know of how the tracing went; why it could not go at all was said before the start. `waited`:
- * a receive that may still wait was told of. */
-static void say_remarks(const struct arguments *arguments, const struct feed *feed, const struct inspection *inspection,
-                        bool registered, bool waited, bool written)
+/* What was retried against the program's intent: by the records or, where these never came or were not wanted, by the
+ * count. Other programs may write to a trace with a name. */
+static bool say_against_intent(const struct feed *feed, const struct overruled *overruled, const char *name)
 {
-    const char *name = arguments->command[0];
+    struct against_intent against = feed->against_intent;
     char words[AGAINST_INTENT_WORDS_MAX];
+    if (against.receives == 0)
+        against.uncertain = against.receives = overruled_count(overruled, feed->trace, &against.signals);
+    if (!against_intent_words(&against, words))
+        return false;
+    message("%s: %s", name, words);
+    return true;
+}
+
+/* What a person should know of how the tracing went; why it could not go at all was said before the start. */
+static void say_remarks(const struct arguments *arguments, const struct feed *feed, const struct inspection *inspection,
+                        const struct overruled *overruled, bool registered, bool written)
+{
+    const char *name = arguments->command[0], *trace_name = arguments->trace != NULL ? arguments->trace : name;
+    const struct trace_options *recorded = &arguments->settings.trace;
     uint64_t seen = 0;
     for (uint32_t i = 0; i < feed->trace->header.shards; i++)
         seen += feed->reader.shards[i].cursor - feed->reader.shards[i].start;
+    bool expected = recorded->tracing && (recorded->events >> RECVSHIM_EVENT_RECEIVE & 1) != 0;
+    bool retried = say_against_intent(feed, overruled, trace_name);
     if (!registered && inspect_reason(inspection->verdict) == NULL)
         message("%s: was not traced: the library was not loaded, or could not open the trace", name);
-    else if (registered && seen == feed->others && !waited && arguments->settings.trace.tracing)
+    else if (registered && seen == feed->others && !retried && expected)
         message("%s: no recv or recvfrom was seen; it may receive by read or recvmsg, or have received nothing", name);
-    if (against_intent_words(&feed->against_intent, words))
-        message("%s: %s", name, words);
-    feed_report_losses(feed, arguments->trace != NULL ? arguments->trace : name, written);
+    feed_report_losses(feed, trace_name, written);
     if (written)
         message("%s: other processes run on under this trace; their events are not printed any more", name);
 }
@@ -267,7 +280,7 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
     int status;
     char words[OVERRULED_WORDS_MAX];
     struct overruled overruled;
-    bool feeding = overruled_begin(&overruled, feed->trace), ended = false, written = true;
+    bool feeding = true, ended = false, written = true, looking = overruled_begin(&overruled, feed->trace);
     while (!ended) {
         ended = launch_wait(launch, POLL_MS, &status);
         if (ended)
@@ -276,12 +289,12 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
             say_why_feed_stopped(arguments, feed);
             feeding = false;
         }
-        if (feeding && !arguments->quiet && overruled_look(&overruled, feed->trace, clock_now(), words))
+        if (looking && !arguments->quiet && overruled_look(&overruled, feed->trace, clock_now(), words))
             message("%s: %s", arguments->command[0], words);
     }
     feed_end(feed);
     if (feeding && !arguments->quiet)
-        say_remarks(arguments, feed, inspection, has_registered(feed, launch->pid, started), overruled.told, written);
+        say_remarks(arguments, feed, inspection, &overruled, has_registered(feed, launch->pid, started), written);
     return status;
 }
 

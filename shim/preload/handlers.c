@@ -201,13 +201,12 @@ int handlers_sigaction(int signal, const struct sigaction *action, struct sigact
     }
     struct sigaction wrapped;
     const struct sigaction *installed = rules.wraps ? wrap(signal, action, &wrapped) : action;
-    installed = guard_instead(signal, installed);
     struct noted noted = {0};
     if (action != NULL && signal_bit(signal) != 0) /* before the call: old may be the same memory */
         noted = (struct noted){.siginfo_is_ours = action->sa_flags != installed->sa_flags,
                                .restarts = (action->sa_flags & SA_RESTART) != 0,
                                .unwatched = is_handler(action) && action == installed};
-    int result = next(signal, installed, old);
+    int result = next(signal, guard_instead(signal, installed), old);
     if (result != 0)
         return result;
     if (old != NULL && !guard_hides(old) && rules.wraps)

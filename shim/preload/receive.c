@@ -115,7 +115,7 @@ __attribute__((cold, noinline)) static void explain(const struct call *call, con
     uint64_t signals = handled_signals(outcome->handled), intended = 0;
     uint16_t flags = RECVSHIM_RESULT_SIGNALS;
     if (signals == 0) {
-        signals = handlers_candidates(outcome->timed, !query_filtered(), &intended);
+        signals = handlers_candidates(outcome->timed, query_allowed(), &intended);
         flags = signals != 0 || outcome->timed ? RECVSHIM_RESULT_CANDIDATES : 0;
     }
     if (outcome->passed && record->event == RECVSHIM_EVENT_INTERRUPTED)
@@ -205,13 +205,20 @@ static bool is_news(int fd, uint64_t connection)
     return connection == 0 || (connection_mark_all(fd, connection, CONNECTION_ENDED) & CONNECTION_ENDED) == 0;
 }
 
+/* A retried receive that its deadline ended is EAGAIN to the program, and to a person the end of an interruption. */
+static bool is_wanted(enum recvshim_event event, uint32_t retries)
+{
+    return recorder_wants(event) ||
+           (event == RECVSHIM_EVENT_WOULD_BLOCK && retries != 0 && recorder_wants(RECVSHIM_EVENT_INTERRUPTED));
+}
+
 /* May change errno. Out of line: what it needs on the stack is no matter of the calls that are not recorded. But all
  * that it calls is made part of it, which takes 5 of 55 ns (measured above a layer without a system call). */
 __attribute__((noinline, flatten)) static void record(const struct call *call, const struct outcome *outcome)
 {
     int type;
     enum recvshim_event event = event_of(call, outcome, &type);
-    if (!recorder_wants(event))
+    if (!is_wanted(event, outcome->retries))
         return;
     uint64_t connection = identify(call->fd, outcome->word);
     if (event == RECVSHIM_EVENT_DISCONNECT && !is_news(call->fd, connection))
@@ -266,7 +273,7 @@ static bool unexplained(uint64_t since, bool timed)
 static bool tell_overruled(void)
 {
     uint64_t intended;
-    handlers_candidates(false, !query_filtered(), &intended);
+    handlers_candidates(false, query_allowed(), &intended);
     if (intended != 0)
         recorder_overruled(intended);
     return intended != 0;
@@ -290,7 +297,7 @@ __attribute__((cold, noinline)) static void absorb(const struct call *call, stru
         outcome->overruled = tell_overruled();
     struct retried retried = retry(call, &terms);
     if (outcome->overruled)
-        recorder_overruled_ended();
+        recorder_overruled_ended(); /* not where it is left by cancellation: a cleanup would take libgcc's unwinder */
     outcome->result = retried.result;
     outcome->retries = retried.retries;
     outcome->passed = retried.passed;

@@ -3,6 +3,7 @@
 #include "next.h"
 
 #include "trace/clock.h"
+#include "trace/signal_names.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -71,36 +72,41 @@ static int poll_for(struct pollfd *fds, nfds_t count, struct timespec *limit, bo
     return cancellable ? ppoll(fds, count, limit, NULL) : (int)syscall(SYS_ppoll, fds, count, limit, NULL, 0);
 }
 
+/* A receive that goes on under a time-out. */
+struct waiting {
+    uint64_t timeout; /* SO_RCVTIMEO, which counts from `entry`; RETRY_FOR_EVER once it has been taken away */
+    uint64_t entry;
+    size_t gathered; /* bytes, of MSG_WAITALL */
+    short seen;      /* what poll told of the socket, as long as nothing has come of it */
+};
+
 /* How a wait for data ended. */
 enum waited { WAITED, WAIT_INTERRUPTED, WAIT_REFUSED };
 
-/* Wait until the socket may have something, at most for `nanoseconds`. *seen are poll's events, 0 on time-out or
- * interruption. Poll is refused under a RLIMIT_NOFILE of 0, which locked-in programs have, and by a filter of seccomp.
- */
-static enum waited wait_for_data(const struct call *call, uint64_t nanoseconds, size_t gathered, short *seen)
+/* Wait until the socket may have something, at most for `nanoseconds`. Poll is refused under a RLIMIT_NOFILE of 0,
+ * which locked-in programs have, and by a filter of seccomp. */
+static enum waited wait_for_data(int fd, uint64_t nanoseconds, struct waiting *waiting)
 {
     /* Of what follows data that was gathered, the urgent mark is to be seen, too. */
-    struct pollfd socket = {.fd = call->fd,
-                            .events = (short)(call->flags & MSG_OOB ? POLLPRI
-                                              : gathered > 0        ? POLLIN | POLLPRI
-                                                                    : POLLIN)};
+    struct pollfd socket = {.fd = fd, .events = (short)(waiting->gathered > 0 ? POLLIN | POLLPRI : POLLIN)};
     struct timespec limit = {.tv_sec = (time_t)(nanoseconds / NANOSECONDS_A_SECOND),
                              .tv_nsec = (long)(nanoseconds % NANOSECONDS_A_SECOND)};
-    int ready = poll_for(&socket, 1, nanoseconds != RETRY_FOR_EVER ? &limit : NULL, gathered == 0);
-    *seen = 0;
+    int ready = poll_for(&socket, 1, nanoseconds != RETRY_FOR_EVER ? &limit : NULL, waiting->gathered == 0);
+    waiting->seen = 0;
     if (ready > 0)
-        *seen = socket.revents;
+        waiting->seen = socket.revents;
     if (ready >= 0)
         return WAITED;
     return errno == EINTR ? WAIT_INTERRUPTED : WAIT_REFUSED;
 }
 
-/* Poll shows what a receive does not return (a full error queue, urgent data further on): waiting on it would spin. */
-static void pause_shortly(uint64_t nanoseconds, bool cancellable)
+/* Poll has told of something that a receive did not return (a full error queue, data that was peeked at before, urgent
+ * data further on, what another thread took): waiting on it at once would spin. */
+static void pause_shortly(const struct waiting *waiting)
 {
-    const uint64_t millisecond = 1000000;
-    struct timespec limit = {.tv_nsec = (long)(nanoseconds < millisecond ? nanoseconds : millisecond)};
-    poll_for(NULL, 0, &limit, cancellable);
+    const uint64_t millisecond = 1000000, rest = retry_remaining(waiting->timeout, waiting->entry, clock_now());
+    struct timespec limit = {.tv_nsec = (long)(rest < millisecond ? rest : millisecond)};
+    poll_for(NULL, 0, &limit, waiting->gathered == 0);
 }
 
 /* Receive once some data has been taken: a cancellation now would lose it. Switched off for a call that does not block,
@@ -108,14 +114,14 @@ static void pause_shortly(uint64_t nanoseconds, bool cancellable)
  * those that our own instructions may raise, or a lower interposer's. */
 static ssize_t receive_more(const struct call *call, size_t gathered, int flags, socklen_t room)
 {
-    static const int synchronous[] = {SIGSEGV, SIGBUS, SIGFPE, SIGILL, SIGTRAP, SIGSYS};
     sigset_t most, before;
     int state;
     if (call->address != NULL && call->address_length != NULL)
         *call->address_length = room;
     sigfillset(&most);
-    for (size_t i = 0; i < sizeof synchronous / sizeof synchronous[0]; i++)
-        sigdelset(&most, synchronous[i]);
+    for (int signal = 1; signal <= SIGNAL_MAX; signal++)
+        if ((signals_of_faults() & signal_bit(signal)) != 0)
+            sigdelset(&most, signal);
     sigprocmask(SIG_BLOCK, &most, &before);
     pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     ssize_t part = next_receive(call, gathered, flags);
@@ -134,33 +140,33 @@ static bool is_at_mark(const struct call *call)
     return ioctl(call->fd, SIOCATMARK, &at_mark) == 0 && at_mark != 0;
 }
 
-/* Wait until it is worth while to receive again. *timeout: SO_RCVTIMEO, which counts from `entry`. Returns false where
- * the receive is over: errno says why. */
-static bool wait_on(const struct call *call, const struct retry_terms *terms, size_t gathered, uint64_t entry,
-                    uint64_t *timeout, short *seen, struct retried *done)
+/* Wait until it is worth while to receive again. Returns false where the receive is over: errno says why. */
+static bool wait_on(const struct call *call, const struct retry_terms *terms, struct waiting *waiting,
+                    struct retried *done)
 {
     uint64_t attempt = terms->begun;
+    if (waiting->seen != 0)
+        pause_shortly(waiting);
     for (bool interrupted = false;; interrupted = true) {
         if (interrupted)
-            *timeout = receive_timeout(call->fd); /* another thread may have changed it, or a handler */
-        uint64_t rest = retry_remaining(*timeout, entry, clock_now());
-        /* What was gathered is returned at the latest with the deadline: where that was taken away, now. */
-        bool over = rest == 0 || (gathered > 0 && rest == RETRY_FOR_EVER) || is_nonblocking(call->fd);
+            waiting->timeout = receive_timeout(call->fd); /* another thread may have changed it, or a handler */
+        /* An expiry that coincides with a signal is an expiry. What was gathered is returned at the latest with the
+         * deadline: where that was taken away, now. */
+        uint64_t rest = retry_remaining(waiting->timeout, waiting->entry, clock_now());
+        bool expired = rest == 0 || (waiting->gathered > 0 && rest == RETRY_FOR_EVER);
         /* Also of a handler that ran between two waits. */
-        done->passed = !over && (terms->passes(terms->begun) || (interrupted && terms->unexplained(attempt, true)));
+        done->passed = !expired && (terms->passes(terms->begun) || (interrupted && terms->unexplained(attempt, true)));
         if (interrupted && !done->passed)
             count(&done->retries);
-        errno = over ? EAGAIN : EINTR;
-        if (over || done->passed)
+        if (expired || done->passed || is_nonblocking(call->fd)) {
+            errno = done->passed ? EINTR : EAGAIN;
             return false;
+        }
         attempt = terms->moment();
         /* The deadline bounds how long a cancellation has to wait for what was gathered to be returned. */
-        enum waited how = wait_for_data(call, rest, gathered, seen);
-        if (how == WAITED) {
-            if (*seen != 0 && (*seen & (call->flags & MSG_OOB ? POLLPRI : POLLIN)) == 0)
-                pause_shortly(rest, gathered == 0);
+        enum waited how = wait_for_data(call->fd, rest, waiting);
+        if (how == WAITED)
             return true;
-        }
         if (how == WAIT_REFUSED) { /* the last interruption is left to the program, as one that is exempt is */
             done->retries--;
             errno = EINTR;
@@ -177,26 +183,26 @@ static void receive_until(const struct call *call, const struct retry_terms *ter
 {
     const int flags = call->flags | MSG_DONTWAIT;
     const bool gather = (call->flags & MSG_WAITALL) != 0 && socket_number(call->fd, SO_TYPE) == SOCK_STREAM;
-    const uint64_t entry = terms->entry != 0 ? terms->entry : clock_now();
-    size_t gathered = 0;
-    short seen = 0;
+    struct waiting waiting = {.timeout = timeout, .entry = terms->entry != 0 ? terms->entry : clock_now()};
     ssize_t part = -1;
     do {
         /* An error behind data that was gathered stays on the socket for the next call, as it does in the kernel: a
          * receive would take it off. */
-        if (gathered > 0 && ((seen & POLLERR) != 0 || is_at_mark(call)))
+        if (waiting.gathered > 0 && ((waiting.seen & POLLERR) != 0 || is_at_mark(call)))
             break;
-        part = gathered > 0 ? receive_more(call, gathered, flags, terms->room) : next_receive(call, 0, flags);
-        if (part > 0 && gather && gathered + (size_t)part < call->length) {
-            gathered += (size_t)part;
+        part = waiting.gathered > 0 ? receive_more(call, waiting.gathered, flags, terms->room)
+                                    : next_receive(call, 0, flags);
+        if (part > 0 && gather && waiting.gathered + (size_t)part < call->length) {
+            waiting.gathered += (size_t)part;
+            waiting.seen = 0;
             part = -1;
         } else if (part >= 0 || (errno != EAGAIN && errno != EINTR)) {
             break;
         } else if (errno == EINTR) {
             count(&done->retries);
         }
-    } while (wait_on(call, terms, gathered, entry, &timeout, &seen, done));
-    done->result = gathered > 0 ? (ssize_t)gathered + (part > 0 ? part : 0) : part;
+    } while (wait_on(call, terms, &waiting, done));
+    done->result = waiting.gathered > 0 ? (ssize_t)waiting.gathered + (part > 0 ? part : 0) : part;
 }
 
 struct retried retry(const struct call *call, const struct retry_terms *terms)

@@ -2,6 +2,7 @@
 #ifndef SIGNAL_NAMES_H
 #define SIGNAL_NAMES_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -10,6 +11,19 @@
 static inline uint64_t signal_bit(int signal)
 {
     return signal >= 1 && signal <= SIGNAL_MAX ? UINT64_C(1) << (signal - 1) : 0;
+}
+
+/* Those that a program's own instructions raise. */
+static inline uint64_t signals_of_faults(void)
+{
+    return signal_bit(SIGSEGV) | signal_bit(SIGBUS) | signal_bit(SIGFPE) | signal_bit(SIGILL) | signal_bit(SIGTRAP) |
+           signal_bit(SIGSYS);
+}
+
+/* Those by which C programs stop or time out a receive: rabbitmq-c #385, sockpp #24, Stevens' alarm, netperf. */
+static inline uint64_t signals_of_intent(void)
+{
+    return signal_bit(SIGINT) | signal_bit(SIGTERM) | signal_bit(SIGHUP) | signal_bit(SIGQUIT) | signal_bit(SIGALRM);
 }
 
 /* The name as kill -l has it: "SIGALRM", "SIGRTMIN+3"; "SIG32" for one without. */

@@ -176,3 +176,41 @@ Test(deadline, gathering_ends_where_the_deadline_is_taken_away)
     cr_assert(exited_with(&job, 0));
     cr_expect_eq(said(&job, "result"), 3);
 }
+
+/* A retried receive that its deadline ends is recorded though would-block is not: it is where an interruption ended. */
+Test(deadline, an_expiry_after_a_retry_is_recorded)
+{
+    RUN(.argv = {"interrupted", "tick=50", "timeout=120"});
+    struct ring ring = read_receives(trace_path());
+    cr_assert_eq(ring.count, 1);
+    cr_expect_eq(ring.records[0].event, RECVSHIM_EVENT_WOULD_BLOCK);
+    cr_expect_geq(ring.records[0].retries, 1);
+    cr_expect_neq(ring.records[0].result_flags & RECVSHIM_RESULT_INTENT, 0);
+
+    unlink(trace_path());
+    RUN(.argv = {"interrupted", "tick=0", "timeout=120"});
+    cr_expect_eq(read_receives(trace_path()).count, 0, "one that nothing interrupted is not");
+    unlink(trace_path());
+    RUN(.argv = {"interrupted", "tick=50", "timeout=120"}, .env = {"RECVSHIM_EVENTS=receive"});
+    cr_expect_eq(read_receives(trace_path()).count, 0, "and none where interruptions are not wanted");
+}
+
+/* Poll tells of what SO_PEEK_OFF has passed, and a receive answers EAGAIN. */
+Test(deadline, what_was_peeked_at_does_not_spin)
+{
+    struct finished job =
+        RUN(.argv = {"interrupted", "tick=50", "timeout=500", "ready=3", "peek=1", "peek-off=3", "length=3"});
+    cr_expect_eq(said(&job, "errno"), EAGAIN);
+    cr_expect_geq(said(&job, "elapsed_us"), 500000);
+    cr_expect_lt(said(&job, "cpu_us"), 125000, "%lld us of CPU", said(&job, "cpu_us"));
+}
+
+/* The handler that should end the receive also makes the socket one that does not block. */
+Test(deadline, a_passing_signal_comes_before_not_blocking)
+{
+    struct finished job = RUN(.argv = {"interrupted", "tick=50", "timeout=60000", "restart=1", "nonblock-at=3"});
+    cr_expect_eq(said(&job, "errno"), EAGAIN);
+    job = RUN(.argv = {"interrupted", "tick=50", "timeout=60000", "restart-until=3", "nonblock-at=3"},
+              .env = {"RECVSHIM_EINTR=intent"});
+    cr_expect_eq(said(&job, "errno"), EINTR);
+}

@@ -5,6 +5,8 @@
  *   waitall=1 peek=1 lowat=N   as they are named             no-address=1  recvfrom without one, its length nowhere
  *   timeout-at=N  SO_RCVTIMEO of half a second, set by the Nth tick's handler
  *   nonblock-at=N O_NONBLOCK, set by the Nth tick's handler
+ *   restart-until=N  the handler has SA_RESTART until the Nth tick is to come
+ *   peek-off=N    SO_PEEK_OFF
  *   no-poll=1     by RLIMIT_NOFILE, which poll(2) holds its count against */
 #include "victim.h"
 
@@ -12,7 +14,7 @@
 #include <sys/wait.h>
 
 static volatile sig_atomic_t ticks;
-static long send_at, bytes, timeout_at, nonblock_at;
+static long send_at, bytes, timeout_at, nonblock_at, restart_until;
 static int receiver, peer;
 
 static void set_timeout(int fd, long milliseconds)
@@ -25,11 +27,12 @@ static void set_timeout(int fd, long milliseconds)
 /* Acts out of the handler: the data comes at a tick that is known, with no second process to wait for. */
 static void on_tick(int signal)
 {
-    (void)signal;
     int error = errno;
     ticks++;
     if (send_at != 0 && ticks >= send_at && ticks < send_at + bytes)
         must(write(peer, "x", 1) == 1, "write");
+    if (restart_until != 0 && ticks == restart_until - 1)
+        handle(signal, on_tick, 0);
     if (timeout_at != 0 && ticks == timeout_at)
         set_timeout(receiver, 500);
     if (nonblock_at != 0 && ticks == nonblock_at)
@@ -75,11 +78,15 @@ int main(int argc, char **argv)
     int fd = receiver = open_socket(argv, number(argv, "timeout", 0));
     timeout_at = number(argv, "timeout-at", 0);
     nonblock_at = number(argv, "nonblock-at", 0);
+    restart_until = number(argv, "restart-until", 0);
     send_at = number(argv, "send-at", 0);
     bytes = number(argv, "bytes", 1);
     int lowat = (int)number(argv, "lowat", 0);
     if (lowat != 0)
         must(setsockopt(fd, SOL_SOCKET, SO_RCVLOWAT, &lowat, sizeof lowat) == 0, "SO_RCVLOWAT");
+    int peek_off = (int)number(argv, "peek-off", 0);
+    if (peek_off != 0)
+        must(setsockopt(fd, SOL_SOCKET, SO_PEEK_OFF, &peek_off, sizeof peek_off) == 0, "SO_PEEK_OFF");
     int flags = number(argv, "waitall", 0) ? MSG_WAITALL : 0;
     flags |= number(argv, "peek", 0) ? MSG_PEEK : 0;
     for (long ready = number(argv, "ready", 0); ready > 0; ready--)
@@ -90,7 +97,7 @@ int main(int argc, char **argv)
         must(setrlimit(RLIMIT_NOFILE, &none) == 0, "RLIMIT_NOFILE");
 
     char buffer[64];
-    handle(SIGALRM, on_tick, number(argv, "restart", 0) ? SA_RESTART : 0);
+    handle(SIGALRM, on_tick, number(argv, "restart", 0) || restart_until != 0 ? SA_RESTART : 0);
     tick(number(argv, "tick", 0) * 1000);
     uint64_t begin = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
     errno = 0;

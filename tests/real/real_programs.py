@@ -156,9 +156,11 @@ class Python(Traced):
         """Python runs the handler of a signal once recv has returned, which under `always` it does not."""
         with self.interrupt() as run:
             pid = int(run.stdout.readline())
-            self.assertRegex(run.stderr.readline(), "a receive goes on waiting, perhaps after SIGINT: .*--eintr intent")
+            self.assertRegex(run.stderr.readline(), "retried, perhaps after SIGINT, and has not returned.*--eintr intent")
             os.kill(pid, signal.SIGKILL)
-            self.assertEqual(run.communicate(timeout=LIMIT), ("", ""))
+            out, err = run.communicate(timeout=LIMIT)
+        self.assertEqual(out, "")
+        self.assertRegex(err, "^recvshim: .*: 1 receive was retried, perhaps after SIGINT, .*--eintr intent\n$")
         self.assertEqual(run.returncode, 128 + signal.SIGKILL)
 
     def test_an_interrupt_that_reaches_python(self):

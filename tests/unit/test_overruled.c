@@ -25,17 +25,25 @@ Test(overruled, is_told_while_it_waits)
     cr_assert(overruled_begin(&overruled, &trace));
     cr_expect_not(overruled_look(&overruled, &trace, 1 * second, words));
     cr_expect_not(overruled_look(&overruled, &trace, 3 * second, words), "as it was before");
+    trace.counters->overruled_ended++;
+    cr_expect_not(overruled_look(&overruled, &trace, 3 * second, words));
+    cr_expect_not(overruled_look(&overruled, &trace, 5 * second, words), "one of the others has ended");
 
     begins(&trace, SIGTERM);
-    cr_expect_not(overruled_look(&overruled, &trace, 4 * second, words));
-    cr_expect_not(overruled_look(&overruled, &trace, 5 * second - 1, words));
+    cr_expect_not(overruled_look(&overruled, &trace, 5 * second, words));
+    cr_expect_not(overruled_look(&overruled, &trace, 6 * second - 1, words));
     trace.counters->overruled_ended++;
-    cr_expect_not(overruled_look(&overruled, &trace, 5 * second, words), "it ended");
+    cr_expect_not(overruled_look(&overruled, &trace, 6 * second, words), "it ended");
     begins(&trace, SIGINT);
-    cr_expect_not(overruled_look(&overruled, &trace, 6 * second, words), "its own second begins");
-    cr_assert(overruled_look(&overruled, &trace, 7 * second, words));
-    cr_expect_str_eq(words, "a receive goes on waiting, perhaps after SIGINT or SIGTERM: if the program should have "
-                            "stopped or timed out by now, it counts on EINTR; end it, and run it with --eintr intent");
+    cr_expect_not(overruled_look(&overruled, &trace, 7 * second, words), "its own second begins");
+    cr_assert(overruled_look(&overruled, &trace, 8 * second, words));
+    cr_expect_str_eq(words,
+                     "a receive was retried, perhaps after SIGINT or SIGTERM, and has not returned since: if the "
+                     "program should have stopped or timed out by now, it counts on EINTR; end it, and run it "
+                     "with --eintr intent");
     cr_expect_not(overruled_look(&overruled, &trace, 9 * second, words), "once");
+    uint64_t signals;
+    cr_expect_eq(overruled_count(&overruled, &trace, &signals), 2);
+    cr_expect_eq(signals, signal_bit(SIGINT) | signal_bit(SIGTERM));
     trace_close(&trace);
 }

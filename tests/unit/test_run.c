@@ -269,7 +269,7 @@ Test(run, says_that_the_program_may_count_on_interruptions)
     cr_assert_str_eq(said, "");
     record.result_flags |= RECVSHIM_RESULT_INTENT;
     run_while("--", &record);
-    expect_said("recvshim: sh: 1 receive was retried, perhaps after SIGALRM or SIGTERM, whose handlers do not ask for "
+    expect_said("/file: 1 receive was retried, perhaps after SIGALRM or SIGTERM, whose handlers do not ask for "
                 "restarts (SA_RESTART): the program may count on EINTR to stop or to time out; try --eintr intent\n");
     run_while("--quiet", &record);
     cr_assert_str_eq(said, "");
