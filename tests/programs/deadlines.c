@@ -72,18 +72,6 @@ static void *send_urgent(void *unused)
     return unused;
 }
 
-static pthread_t start_thread(void *(*run)(void *))
-{
-    pthread_t thread;
-    sigset_t alarm_only;
-    sigemptyset(&alarm_only);
-    sigaddset(&alarm_only, SIGALRM);
-    pthread_sigmask(SIG_BLOCK, &alarm_only, NULL);
-    must(pthread_create(&thread, NULL, run, NULL) == 0, "pthread_create");
-    pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
-    return thread;
-}
-
 static void stop_receiver(pid_t receiver, long milliseconds)
 {
     int file = open_syscall_file(receiver);
@@ -153,7 +141,7 @@ static void receive_urgent(bool in_line)
     char buffer[16];
     int one = in_line;
     must(setsockopt(fds[0], SOL_SOCKET, SO_OOBINLINE, &one, sizeof one) == 0, "SO_OOBINLINE");
-    pthread_t thread = start_thread(send_urgent);
+    pthread_t thread = start_undisturbed(send_urgent, NULL);
     say("first", recv(fds[0], buffer, 12, MSG_WAITALL));
     say("at_mark", sockatmark(fds[0]));
     pthread_join(thread, NULL);
@@ -191,10 +179,10 @@ int main(int argc, char **argv)
         CPU_ZERO(&here);
         CPU_SET((size_t)sched_getcpu(), &here);
         must(sched_setaffinity(0, sizeof here, &here) == 0, "affinity");
-        thread = start_thread(take);
+        thread = start_undisturbed(take, NULL);
         must(sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}) == 0, "SCHED_IDLE");
     } else if (strcmp(way, "changed") == 0) {
-        thread = start_thread(change);
+        thread = start_undisturbed(change, NULL);
     } else {
         has_thread = false;
         if (strcmp(way, "gathered") == 0) {

@@ -31,18 +31,6 @@ static void *flood(void *unused)
     return unused;
 }
 
-static pthread_t start_flood(void)
-{
-    sigset_t alarm;
-    pthread_t thread;
-    sigemptyset(&alarm);
-    sigaddset(&alarm, SIGALRM);
-    pthread_sigmask(SIG_BLOCK, &alarm, NULL);
-    must(pthread_create(&thread, NULL, flood, NULL) == 0, "pthread_create");
-    pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
-    return thread;
-}
-
 /* Whether cancellation is enabled after the jump. */
 static bool stays_enabled(void *buffer, size_t length)
 {
@@ -51,7 +39,7 @@ static bool stays_enabled(void *buffer, size_t length)
     pair(SOCK_STREAM, fds);
     must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
     ticks = 0;
-    pthread_t thread = floods ? start_flood() : pthread_self();
+    pthread_t thread = floods ? start_undisturbed(flood, NULL) : pthread_self();
     if (sigsetjmp(back, 1) == 0) {
         tick(floods ? 3000 : 50000);
         say("returned", recv(fds[0], buffer, length, MSG_WAITALL));

@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <netinet/in.h>
 #include <poll.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -145,6 +146,19 @@ static inline void tick(long microseconds)
     struct timeval period = {.tv_sec = microseconds / 1000000, .tv_usec = microseconds % 1000000};
     struct itimerval timer = {period, period};
     must(setitimer(ITIMER_REAL, &timer, NULL) == 0, "setitimer");
+}
+
+/* A thread that gets no SIGALRM: the ticks are for the one that starts it. */
+static inline pthread_t start_undisturbed(void *(*run)(void *), void *argument)
+{
+    pthread_t thread;
+    sigset_t alarm_only;
+    sigemptyset(&alarm_only);
+    sigaddset(&alarm_only, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm_only, NULL);
+    must(pthread_create(&thread, NULL, run, argument) == 0, "pthread_create");
+    pthread_sigmask(SIG_UNBLOCK, &alarm_only, NULL);
+    return thread;
 }
 
 /* A receive, and what came of it: ` result/errno`. */
