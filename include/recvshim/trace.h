@@ -8,6 +8,7 @@
  *        | control                     |  written by the command only
  *  64 Ki +-----------------------------+  (64 Ki: the largest page size of any Linux machine)
  *        | counters          128 bytes |
+ *        | rules      512 *  32 bytes  |  what rules of fault injection have counted, in all processes
  *        | cursors   shards * 128 bytes |  one a shard, each on cache lines of its own
  *        | processes  n *  64 bytes    |  who wrote: never overwritten
  *        | names      n * 128 bytes    |  unix paths, each once
@@ -34,7 +35,7 @@
 #endif
 
 #define RECVSHIM_MAGIC      "recvshim" /* 8 bytes, no terminator in the file */
-#define RECVSHIM_VERSION    1U
+#define RECVSHIM_VERSION    2U
 #define RECVSHIM_BYTE_ORDER 0x01020304U
 
 #define RECVSHIM_CONTROL_OFFSET  4096U
@@ -58,7 +59,8 @@
     X(ACCEPT, "accept", "the program accepted a connection")                                                           \
     X(CLOSE, "close", "the program closed the descriptor")                                                             \
     X(START, "start", "a process began to write here")                                                                 \
-    X(EXIT, "exit", "a process ended, of its own will")
+    X(EXIT, "exit", "a process ended, of its own will")                                                                \
+    X(FAULT, "fault", "a fault was injected into a receive")
 
 /* Which call the program made. The fortified forms count as the plain ones. Append, never reorder. */
 #define RECVSHIM_CALL_TABLE(X)                                                                                         \
@@ -73,8 +75,24 @@ enum recvshim_event { RECVSHIM_EVENT_TABLE(RECVSHIM_ENUM_EVENT) RECVSHIM_EVENTS 
 enum recvshim_call { RECVSHIM_CALL_TABLE(RECVSHIM_ENUM_CALL) RECVSHIM_CALLS };
 #undef RECVSHIM_ENUM_CALL
 
-/* Of an event that is no receive: connect, accept, close, start, exit. */
+/* Of an event that is about no receive: connect, accept, close, start, exit. */
 #define RECVSHIM_CALL_NONE 255U
+
+/* What fault injection does to a receive: a rule's ACTION, and what its value counts. Append, never reorder. */
+#define RECVSHIM_ACTION_TABLE(X)                                                                                       \
+    X(ERROR, "error", "an errno: the call fails with it, and takes nothing")                                           \
+    X(EOF, "eof", "none: the call returns 0, and so do all later ones on its connection")                              \
+    X(SHORT, "short", "bytes: a stream is asked for no more")                                                          \
+    X(DELAY, "delay", "nanoseconds: the call starts later")                                                            \
+    X(INTERRUPT, "interrupt", "interruptions below the retry")                                                         \
+    X(TRUNCATE, "truncate", "bytes: a datagram is cut to them")                                                        \
+    X(DROP, "drop", "none: a datagram is thrown away, and the next one awaited")                                       \
+    X(CORRUPT, "corrupt", "bits of the received data are flipped")                                                     \
+    X(SCOPE, "scope", "a scope id: the lower layer's sin6_scope_id becomes it")
+
+#define RECVSHIM_ENUM_ACTION(id, name, meaning) RECVSHIM_ACTION_##id,
+enum recvshim_action { RECVSHIM_ACTION_TABLE(RECVSHIM_ENUM_ACTION) RECVSHIM_ACTIONS };
+#undef RECVSHIM_ENUM_ACTION
 
 /* A set of events has bit N for event N. */
 #define RECVSHIM_EVENTS_ALL     ((1U << RECVSHIM_EVENTS) - 1U)
@@ -111,10 +129,58 @@ static inline uint64_t recvshim_realtime(const struct recvshim_header *header, u
     return header->realtime + (time - header->monotonic);
 }
 
+/* What a rule of fault injection keeps its counts for. */
+enum recvshim_per { RECVSHIM_PER_PROCESS, RECVSHIM_PER_CONNECTION, RECVSHIM_PER_TRACE, RECVSHIM_PERS };
+
+/* A rule of fault injection: README has the meaning of each part. One that is all zero matches nothing. */
+struct recvshim_rule {
+    uint32_t calls;    /* set of enum recvshim_call; RECVSHIM_RULE_EVERY_CALL for `*` */
+    uint8_t action;    /* enum recvshim_action */
+    uint8_t per;       /* enum recvshim_per */
+    uint8_t type;      /* SOCK_STREAM or SOCK_DGRAM; 0: any */
+    uint8_t peer_bits; /* leading bits of `peer` that must agree: up to 32 or 128 */
+    uint64_t low;      /* the action's value is drawn from these two and all between */
+    uint64_t high;
+    uint64_t first, last, step; /* when: of the calls that it counts, from 1, `first` and every `step`th up to `last` */
+    uint64_t after;             /* once the connection has received that many bytes */
+    uint64_t times;             /* injections at most; 0: any number */
+    uint64_t origin;            /* only of the connection of this origin; 0: any */
+    uint64_t draw;              /* what a `corrupt` draws its bits from; 0: from the seed, as every other draw */
+    uint32_t chance;            /* 1 to RECVSHIM_CHANCE_ALWAYS */
+    int32_t fd;                 /* -1: any */
+    uint16_t family;            /* AF_INET, AF_INET6; 0: any peer, or none */
+    uint16_t port;              /* the peer's; 0: any */
+    uint16_t counter;           /* which of a connection's RECVSHIM_CONNECTION_COUNTERS counts for this rule, where it
+                                 * needs one; RECVSHIM_NO_COUNTER else */
+    uint16_t reserved;
+    uint8_t peer[16]; /* as recvshim_address has it; the bits beyond peer_bits are 0 */
+};
+#define RECVSHIM_RULE_EVERY_CALL     UINT32_MAX
+#define RECVSHIM_CHANCE_ALWAYS       UINT32_C(1000000000)
+#define RECVSHIM_CONNECTION_COUNTERS 16U
+#define RECVSHIM_NO_COUNTER          UINT16_MAX
+#define RECVSHIM_RULE_WORDS          14
+#define RECVSHIM_MAX_RULES           512U
+
 /* Switches that reach every process that has the trace mapped, at its next call. */
 struct recvshim_control {
     _Atomic uint32_t tracing; /* 0: nothing is recorded. Also what a process reads once its map has been replaced */
     _Atomic uint32_t events;  /* the set of events that are recorded */
+    /* Whose rules hold. 0: each process has those that it was started with, and `rule_words` are those of whoever made
+     * the trace, for a reader to know. Else all processes have those of `rule_words`. Odd: they are being written, and
+     * nothing is injected. With each generation all that rules count begins anew. */
+    _Atomic uint32_t generation;
+    _Atomic uint32_t rules; /* how many there are, up to RECVSHIM_MAX_RULES */
+    alignas(64) _Atomic uint64_t rule_words[RECVSHIM_MAX_RULES][RECVSHIM_RULE_WORDS]; /* each a struct recvshim_rule */
+};
+
+/* What the rule of the same number has counted in all processes that share its generation. The counts are
+ * `generation:24 | count:40`; another generation means 0. */
+struct recvshim_rule_counters {
+    alignas(32) _Atomic uint64_t calls; /* with RECVSHIM_PER_TRACE: that it selected */
+    _Atomic uint64_t taken;             /* with RECVSHIM_PER_TRACE and `times`: of these */
+    _Atomic uint64_t injected;          /* always: injections */
+    uint64_t reserved;
 };
 
 struct recvshim_counters {
@@ -193,6 +259,12 @@ struct recvshim_tcp {
     uint8_t unacked;      /* segments sent and not acknowledged; UINT8_MAX: that many or more */
 };
 
+/* What repeats a fault, beside its action, value and ordinal. */
+struct recvshim_injection {
+    uint64_t origin; /* of the connection: the same in every run, see README; never 0 */
+    uint64_t draw;   /* what a `corrupt` drew its bits from */
+};
+
 /* The facts of one call, as the traced process saw them.
  *
  *   event     result                                 error                          also of meaning
@@ -205,24 +277,35 @@ struct recvshim_tcp {
  *   start     0                                      0                              only the process
  *   exit      the status given to exit or _exit      0                              only the process
  *
- * and of every other event: the receive's own. requested, flags and retries are 0 in these five, call is
- * RECVSHIM_CALL_NONE, fd is -1 in the last two. */
+ *   fault     the action's value, see                errno, of RECVSHIM_ACTION_     peer, local port, requested,
+ *             RECVSHIM_ACTION_TABLE                  ERROR                          flags, call; rule, ordinal,
+ *                                                                                   injection
+ *
+ * and of every other event: the receive's own. requested, flags and retries are 0 in the first five, call is
+ * RECVSHIM_CALL_NONE, fd is -1 in `start` and `exit`. A fault is recorded when it is injected, before the receive
+ * returns, which it may never do. */
 struct recvshim_record {
     uint64_t time;       /* when the call returned; of a close, when it was made */
     uint64_t connection; /* 1 and up, of one socket from its making to its last close, in every process that has it by
                           * fork; 0 where the descriptor is beyond what is tracked, and of a process */
     int64_t result;      /* what the call returned */
     uint64_t requested;  /* the length the program asked for, bytes */
-    uint64_t duration;   /* ns in the call, with RECVSHIM_RESULT_DURATION */
+    union {
+        uint64_t duration; /* ns in the call, with RECVSHIM_RESULT_DURATION */
+        uint64_t ordinal;  /* of a fault: which of its connection's receives this is, from 1, since there are rules */
+    };
     uint32_t pid;
     uint32_t tid;
     int32_t fd;
-    uint32_t flags;   /* MSG_* as the program gave them */
-    uint16_t error;   /* errno of a failure, else 0 */
-    uint8_t event;    /* enum recvshim_event */
-    uint8_t call;     /* enum recvshim_call, or RECVSHIM_CALL_NONE */
-    uint32_t retries; /* interruptions absorbed; UINT32_MAX: that many or more */
-    union {           /* with RECVSHIM_RESULT_PEER; of RECVSHIM_RESULT_LOCAL alone, the family */
+    uint32_t flags; /* MSG_* as the program gave them */
+    uint16_t error; /* errno of a failure, else 0 */
+    uint8_t event;  /* enum recvshim_event */
+    uint8_t call;   /* enum recvshim_call, or RECVSHIM_CALL_NONE */
+    union {
+        uint32_t retries; /* interruptions absorbed; UINT32_MAX: that many or more */
+        uint32_t rule;    /* of a fault: the number of its rule, from 1 */
+    };
+    union { /* with RECVSHIM_RESULT_PEER; of RECVSHIM_RESULT_LOCAL alone, the family */
         struct recvshim_address peer;
         struct {
             uint16_t family;
@@ -233,7 +316,8 @@ struct recvshim_record {
     };
     uint16_t local_port;   /* host byte order; 0 where unknown */
     uint16_t result_flags; /* RECVSHIM_RESULT_* */
-    uint16_t injected;     /* what fault injection did to the call; 0: nothing */
+    uint16_t injected;     /* what fault injection did to the receive: a set of enum recvshim_action; of a fault: its
+                            * action alone */
     uint8_t socket_type;   /* SOCK_STREAM and so on; 0 where it is not known */
     uint8_t reserved;
     union {
@@ -243,6 +327,7 @@ struct recvshim_record {
             uint64_t signals;        /* with RECVSHIM_RESULT_SIGNALS or _CANDIDATES, and not with the local address of
                                       * AF_INET6: bit N - 1 for signal N, as this machine numbers them */
         };
+        struct recvshim_injection injection; /* of a fault */
     };
 };
 
@@ -261,6 +346,10 @@ _Static_assert(sizeof(struct recvshim_header) <= RECVSHIM_CONTROL_OFFSET, "the h
 _Static_assert(sizeof(struct recvshim_record) == RECVSHIM_PAYLOAD_WORDS * sizeof(uint64_t), "a record fills a payload");
 _Static_assert(sizeof(struct recvshim_slot) == RECVSHIM_RECORD_SIZE, "a slot is two cache lines");
 _Static_assert(sizeof(struct recvshim_counters) == 128 && sizeof(struct recvshim_cursor) == 128, "no false sharing");
+_Static_assert(sizeof(struct recvshim_rule) == RECVSHIM_RULE_WORDS * sizeof(uint64_t), "a rule fills its words");
+_Static_assert(RECVSHIM_CONTROL_OFFSET + sizeof(struct recvshim_control) <= RECVSHIM_WRITABLE_OFFSET,
+               "what processes only read ends where they write");
+_Static_assert(sizeof(struct recvshim_rule_counters) == 32, "the same for every class");
 _Static_assert(sizeof(struct recvshim_process) == 64 && sizeof(struct recvshim_name) == 128,
                "the same for every class");
 
@@ -293,6 +382,7 @@ static inline uint32_t recvshim_tid_of(uint64_t word)
 /* Where the parts of a trace begin, in bytes from its start. */
 struct recvshim_layout {
     uint64_t counters;
+    uint64_t rules;
     uint64_t cursors;
     uint64_t processes;
     uint64_t names;
@@ -304,7 +394,8 @@ static inline struct recvshim_layout recvshim_layout(uint32_t shards, uint64_t s
                                                      uint32_t names)
 {
     struct recvshim_layout layout = {.counters = RECVSHIM_WRITABLE_OFFSET};
-    layout.cursors = layout.counters + sizeof(struct recvshim_counters);
+    layout.rules = layout.counters + sizeof(struct recvshim_counters);
+    layout.cursors = layout.rules + RECVSHIM_MAX_RULES * sizeof(struct recvshim_rule_counters);
     layout.processes = layout.cursors + shards * sizeof(struct recvshim_cursor);
     layout.names = layout.processes + processes * sizeof(struct recvshim_process);
     layout.slots = (layout.names + names * sizeof(struct recvshim_name) + 4095U) & ~UINT64_C(4095);

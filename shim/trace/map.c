@@ -126,6 +126,7 @@ struct trace_error trace_map(int fd, enum trace_access access, struct trace *tra
     trace->base = base;
     trace->control = (struct recvshim_control *)(void *)(base + RECVSHIM_CONTROL_OFFSET);
     trace->counters = (struct recvshim_counters *)(void *)(base + trace->layout.counters);
+    trace->rules = (struct recvshim_rule_counters *)(void *)(base + trace->layout.rules);
     trace->cursors = (struct recvshim_cursor *)(void *)(base + trace->layout.cursors);
     trace->processes = (struct recvshim_process *)(void *)(base + trace->layout.processes);
     trace->names = (struct recvshim_name *)(void *)(base + trace->layout.names);

@@ -12,6 +12,10 @@ const char *const event_names[] = {RECVSHIM_EVENT_TABLE(EVENT_NAME)};
 const char *const call_names[] = {RECVSHIM_CALL_TABLE(CALL_NAME)};
 #undef CALL_NAME
 
+#define ACTION_NAME(id, name, meaning) [RECVSHIM_ACTION_##id] = (name),
+const char *const action_names[] = {RECVSHIM_ACTION_TABLE(ACTION_NAME)};
+#undef ACTION_NAME
+
 static bool find(const char *word, size_t length, const char *const names[], uint32_t count, uint32_t *set)
 {
     for (uint32_t i = 0; i < count; i++) {

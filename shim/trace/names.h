@@ -6,8 +6,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-extern const char *const event_names[]; /* RECVSHIM_EVENTS of them, by enum recvshim_event */
-extern const char *const call_names[];  /* RECVSHIM_CALLS of them, by enum recvshim_call */
+extern const char *const event_names[];  /* RECVSHIM_EVENTS of them, by enum recvshim_event */
+extern const char *const call_names[];   /* RECVSHIM_CALLS of them, by enum recvshim_call */
+extern const char *const action_names[]; /* RECVSHIM_ACTIONS of them, by enum recvshim_action */
 
 /* Read a list such as `receive,disconnect`, or `all`, into a set with bit N for names[N]. A list must not be empty. On
  * failure *set is as it was. */

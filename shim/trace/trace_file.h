@@ -37,6 +37,7 @@ struct trace {
     void *base;
     struct recvshim_control *control;
     struct recvshim_counters *counters;
+    struct recvshim_rule_counters *rules;
     struct recvshim_cursor *cursors;
     struct recvshim_process *processes;
     struct recvshim_name *names;

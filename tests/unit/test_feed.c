@@ -106,7 +106,7 @@ Test(feed, survives_a_truncated_process_table)
     cr_assert(feed_cycle(&feed, true));
     cr_assert_eq(feed.processes.count, 1);
     atomic_fetch_add(&trace.counters->processes, 100);
-    cr_assert_eq(ftruncate(trace.fd, RECVSHIM_WRITABLE_OFFSET + 4096), 0);
+    cr_assert_eq(ftruncate(trace.fd, (off_t)((trace.layout.processes + 4096) & ~UINT64_C(4095))), 0);
     cr_assert(!feed_cycle(&feed, true));
     cr_assert(feed.cut_short);
     cr_assert_eq(feed.processes.count, 0, "nothing refers to where the list was");

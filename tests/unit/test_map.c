@@ -33,7 +33,7 @@ Test(map, checks_the_header)
     EXPECT(NULL, mode = RECVSHIM_MODE_STOP);
     EXPECT("not a recvshim trace", magic[7] = 'M');
     EXPECT("byte order", byte_order = 0x04030201);
-    EXPECT("version", version = 2);
+    EXPECT("version", version = RECVSHIM_VERSION + 1);
     EXPECT("no sense", record_size = 64);
     EXPECT("no sense", shards = 0);
     EXPECT("no sense", shards = 3);
