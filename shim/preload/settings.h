@@ -21,7 +21,7 @@ struct settings {
     uint32_t calls;         /* set of enum recvshim_call: those handled */
     bool duration;          /* measure the time in each call */
     const char *trace_path; /* RECVSHIM_TRACE as given, its % not expanded; NULL: trace nothing */
-    const char *fault; /* RECVSHIM_FAULT as given, its rules good; NULL: none */
+    const char *fault;      /* RECVSHIM_FAULT as given, its rules good; NULL: none */
     struct trace_options trace;
 };
 
