@@ -56,9 +56,11 @@ static uint32_t possible_cpus(void)
     return last + 1;
 }
 
-static uint64_t random_seed(void)
+uint64_t trace_seed(const struct trace_options *options)
 {
     uint64_t seed = 0;
+    if (options->seeded)
+        return options->seed;
     /* A kernel before 3.17 has no getrandom; the clock then serves, and the seed is in the header all the same. */
     if (syscall(SYS_getrandom, &seed, sizeof seed, 1 /* GRND_NONBLOCK */) != (long)sizeof seed)
         seed = clock_read(CLOCK_REALTIME);
@@ -101,7 +103,7 @@ static struct recvshim_header new_header(const struct trace_options *options)
         .monotonic = clock_read(CLOCK_MONOTONIC),
         .realtime = clock_read(CLOCK_REALTIME),
         .pid_namespace = identity_pid_namespace(),
-        .seed = options->seeded ? options->seed : random_seed(),
+        .seed = trace_seed(options),
     };
     identity_boot(header.boot_id);
     return header;

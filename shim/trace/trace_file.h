@@ -51,6 +51,9 @@ struct trace_error {
     int error;
 };
 
+/* The seed that is given, or one at random. */
+uint64_t trace_seed(const struct trace_options *options);
+
 /* Turn an empty file into a trace: its room is allocated for good, so that a full file system is an error here and no
  * SIGBUS later. The file must not be reachable by others yet. */
 struct trace_error trace_format(int fd, const struct trace_options *options);
