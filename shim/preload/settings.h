@@ -41,7 +41,8 @@ struct settings {
 const char *settings_name(size_t index);
 
 /* Take a value for the variable `name` (without its prefix). Returns NULL if it was good, else a phrase that says what
- * is accepted, and *settings is unchanged. Keeps a pointer to the value of TRACE. */
+ * is accepted, and *settings is unchanged. Keeps a pointer to the values of TRACE and FAULT. Not
+ * for several threads at once: what is accepted as FAULT is said in memory that the next call writes again. */
 const char *settings_parse(struct settings *settings, const char *name, const char *value);
 
 /* Switch off what the variable belongs to, as a bad value must. Returns a phrase that says what now is off. */
