@@ -89,25 +89,29 @@ static bool has_all(uint32_t set, uint32_t part)
     return (part & ~set) == 0;
 }
 
-static bool has_peers(const struct recvshim_rule *earlier, const struct recvshim_rule *later)
+static bool has_peers(const struct recvshim_rule *wide, const struct recvshim_rule *narrow)
 {
-    if (earlier->family == 0)
+    if (wide->family == 0)
         return true;
-    unsigned int whole = earlier->peer_bits / 8, rest = earlier->peer_bits % 8;
-    return earlier->family == later->family && earlier->peer_bits <= later->peer_bits &&
-           memcmp(earlier->peer, later->peer, whole) == 0 &&
-           (rest == 0 || (earlier->peer[whole] ^ later->peer[whole]) >> (8 - rest) == 0);
+    unsigned int whole = wide->peer_bits / 8, rest = wide->peer_bits % 8;
+    return wide->family == narrow->family && wide->peer_bits <= narrow->peer_bits &&
+           memcmp(wide->peer, narrow->peer, whole) == 0 &&
+           (rest == 0 || (wide->peer[whole] ^ narrow->peer[whole]) >> (8 - rest) == 0);
 }
 
-/* Whether every receive that `later` selects is one that `earlier` does. */
-static bool selects_all(const struct recvshim_rule *earlier, const struct recvshim_rule *later)
+/* Whether every receive that the second selects is one that the first does. */
+static bool selects_all(const struct recvshim_rule *wide, const struct recvshim_rule *narrow)
 {
-    const struct reach wide = reach_of(earlier), narrow = reach_of(later);
-    return has_all(wide.calls, narrow.calls) && has_all(wide.types, narrow.types) &&
-           has_all(narrow.needs, wide.needs) && (earlier->fd < 0 || earlier->fd == later->fd) &&
-           (earlier->port == 0 || earlier->port == later->port) &&
-           (earlier->origin == 0 || earlier->origin == later->origin) && earlier->after <= later->after &&
-           has_peers(earlier, later);
+    const struct reach far = reach_of(wide), near = reach_of(narrow);
+    return has_all(far.calls, near.calls) && has_all(far.types, near.types) && has_all(near.needs, far.needs) &&
+           (wide->fd < 0 || wide->fd == narrow->fd) && (wide->port == 0 || wide->port == narrow->port) &&
+           (wide->origin == 0 || wide->origin == narrow->origin) && wide->after <= narrow->after &&
+           has_peers(wide, narrow);
+}
+
+static bool select_the_same(const struct recvshim_rule *one, const struct recvshim_rule *other)
+{
+    return selects_all(one, other) && selects_all(other, one);
 }
 
 /* The last of its counts that is one of its `when`. */
@@ -127,9 +131,10 @@ static bool is_due_at_all(const struct recvshim_rule *earlier, const struct recv
 bool fault_always_first(const struct recvshim_rule *earlier, const struct recvshim_rule *later)
 {
     if (earlier->action == RECVSHIM_ACTION_DELAY || later->action == RECVSHIM_ACTION_DELAY ||
-        earlier->chance != RECVSHIM_CHANCE_ALWAYS || earlier->times != 0 || !selects_all(earlier, later))
+        earlier->chance != RECVSHIM_CHANCE_ALWAYS || earlier->times != 0)
         return false;
-    /* Counts can be compared only where both rules count the same receives. */
-    return is_always_due(earlier) ||
-           (earlier->per == later->per && selects_all(later, earlier) && is_due_at_all(earlier, later));
+    if (is_always_due(earlier))
+        return selects_all(earlier, later);
+    /* Counts can be compared only where both rules count the same receives, for the same. */
+    return earlier->per == later->per && select_the_same(earlier, later) && is_due_at_all(earlier, later);
 }

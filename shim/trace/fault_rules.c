@@ -200,7 +200,7 @@ static bool refuse_contradiction(const struct reading *reading, const struct fau
 {
     struct word word = reading->action;
     if (contradiction->option != NULL)
-        word = reading->options[find_option((struct word){contradiction->option, strlen(contradiction->option)})];
+        word = reading->options[find_option(word_of(contradiction->option))];
     return refuse(reading, word, contradiction->what, contradiction->expected);
 }
 
@@ -271,7 +271,8 @@ static void add_rule(struct line *line, const char *text, uint32_t index)
     add_text(line, rule_at(text, index), RULE_SHOWN);
 }
 
-/* Whether an earlier rule leaves anything to the last one. */
+/* Whether the earlier rules leave anything to the last one. */
+/* NOLINTNEXTLINE(readability-non-const-parameter): written by the line */
 static bool can_act(const struct fault_rules *rules, const char *text, char problem[FAULT_PROBLEM_MAX])
 {
     uint32_t last = rules->count - 1;
@@ -294,7 +295,7 @@ static bool take_counter(const struct reading *reading, uint16_t *taken)
     if (!fault_needs_counter(reading->rule))
         return true;
     if (*taken == RECVSHIM_CONNECTION_COUNTERS)
-        return refuse(reading, reading->options[find_option((struct word){"per", 3})],
+        return refuse(reading, reading->options[find_option(word_of("per"))],
                       "is needed by more rules than a connection can count for",
                       "at most 16 of them with times, or with when and any of CALLS, type, peer, port, fd and after");
     reading->rule->counter = (*taken)++;
@@ -304,13 +305,14 @@ static bool take_counter(const struct reading *reading, uint16_t *taken)
 bool fault_rules_parse(const char *text, struct fault_rules *rules, char problem[FAULT_PROBLEM_MAX])
 {
     struct source source = {text, true};
-    struct reading reading;
+    struct word rule;
     uint16_t counters = 0;
-    for (rules->count = 0;
-         (reading = (struct reading){.text = next_rule(&source), .problem = problem}).text.text != NULL;) {
+    rules->count = 0;
+    while ((rule = next_rule(&source)).text != NULL) {
+        struct reading reading = {.text = rule, .rule = &rules->rules[rules->count], .problem = problem};
         if (rules->count == RECVSHIM_MAX_RULES)
-            return refuse(&reading, reading.text, "is one rule too many", "at most 512");
-        reading.rule = &rules->rules[rules->count++];
+            return refuse(&reading, rule, "is one rule too many", "at most 512");
+        rules->count++;
         if (!read_rule(&reading) || !take_counter(&reading, &counters) || !can_act(rules, text, problem))
             return false;
     }

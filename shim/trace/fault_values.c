@@ -25,11 +25,10 @@ static bool is_digit(char character)
     return character >= '0' && character <= '9';
 }
 
-/* As the last digit of a number. */
-static bool append(uint64_t *number, unsigned int base, unsigned int digit)
+/* As the last digit of a decimal number. */
+static bool append(uint64_t *number, unsigned int digit)
 {
-    return !__builtin_mul_overflow(*number, (uint64_t)base, number) &&
-           !__builtin_add_overflow(*number, (uint64_t)digit, number);
+    return !__builtin_mul_overflow(*number, 10U, number) && !__builtin_add_overflow(*number, digit, number);
 }
 
 bool word_take_number(struct word *word, uint64_t *number)
@@ -37,7 +36,7 @@ bool word_take_number(struct word *word, uint64_t *number)
     uint64_t value = 0;
     size_t at = 0;
     for (; at < word->length && is_digit(word->text[at]); at++)
-        if (!append(&value, 10, (unsigned int)(word->text[at] - '0')))
+        if (!append(&value, (unsigned int)(word->text[at] - '0')))
             return false;
     *number = value;
     *word = word_from(*word, at);
@@ -55,7 +54,7 @@ const struct fault_kind fault_number = {read_number, line_add_number};
 static bool shift(uint64_t *value, unsigned int digits)
 {
     for (; digits > 0; digits--)
-        if (!append(value, 10, 0))
+        if (!append(value, 0))
             return false;
     return true;
 }
@@ -72,7 +71,7 @@ static bool read_decimal(struct word word, unsigned int digits, uint64_t *value)
     for (size_t at = 1; at < word.length; at++) {
         if (!is_digit(word.text[at]) || (digits == 0 && word.text[at] != '0'))
             return false;
-        if (digits > 0 && !append(value, 10, (unsigned int)(word.text[at] - '0')))
+        if (digits > 0 && !append(value, (unsigned int)(word.text[at] - '0')))
             return false;
         digits -= digits > 0;
     }
@@ -92,18 +91,28 @@ static bool read_bytes(struct word word, uint64_t *value)
 
 const struct fault_kind fault_bytes = {read_bytes, line_add_number};
 
+/* 16 of a character that is none. */
+static unsigned int hex_digit(char character)
+{
+    if (is_digit(character))
+        return (unsigned int)(character - '0');
+    if (character >= 'a' && character <= 'f')
+        return (unsigned int)(character - 'a') + 10;
+    return character >= 'A' && character <= 'F' ? (unsigned int)(character - 'A') + 10 : 16;
+}
+
 static bool read_hex(struct word word, uint64_t *value)
 {
-    static const char digits[] = "0123456789abcdef";
     *value = 0;
+    if (word.length == 0 || word.length > 16)
+        return false;
     for (size_t at = 0; at < word.length; at++) {
-        char character = word.text[at];
-        char lower = character >= 'A' && character <= 'F' ? (char)(character + ('a' - 'A')) : character;
-        const char *digit = memchr(digits, lower, 16);
-        if (digit == NULL || !append(value, 16, (unsigned int)(digit - digits)))
+        unsigned int digit = hex_digit(word.text[at]);
+        if (digit == 16)
             return false;
+        *value = *value << 4 | digit;
     }
-    return word.length > 0 && word.length <= 16;
+    return true;
 }
 
 static void write_hex(struct line *line, uint64_t value)

@@ -15,6 +15,11 @@ struct word {
     size_t length;
 };
 
+static inline struct word word_of(const char *text)
+{
+    return (struct word){text, strlen(text)};
+}
+
 static inline struct word word_from(struct word word, size_t at)
 {
     return (struct word){word.text + at, word.length - at};

@@ -18,7 +18,7 @@ static char *under_strace(const char *when)
     struct finished job =
         RUN(.argv = {"/usr/bin/strace", "-qq", "-o", "/dev/null", option, victim, CALLS}, .native = true);
     free(victim);
-    if (exited_with(&job, 0))
+    if (job.status == 0)
         return job.out;
     cr_assert(strstr(job.err, "invalid") != NULL, "%s", job.err);
     return NULL;
@@ -34,7 +34,7 @@ static struct finished under_rule(const char *when)
 static void skip_without_ptrace(void)
 {
     struct finished job = RUN(.argv = {"/usr/bin/strace", "-qq", "-o", "/dev/null", "/bin/true"}, .native = true);
-    if (!exited_with(&job, 0))
+    if (job.status != 0)
         SKIP("no process may be traced by ptrace here");
 }
 
