@@ -1,5 +1,6 @@
 #include "event.h"
 
+#include "trace/error_names.h"
 #include "trace/names.h"
 
 #include <arpa/inet.h>
@@ -157,7 +158,7 @@ void event_complete(struct event_maker *maker, struct event *event)
 const char *error_name(int error)
 {
     static char number[24];
-    const char *name = strerrorname_np(error);
+    const char *name = error_name_of(error);
     if (name != NULL)
         return name;
     snprintf(number, sizeof number, "errno %d", error);

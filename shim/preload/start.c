@@ -8,6 +8,7 @@
 #include "receive.h"
 #include "recorder.h"
 
+#include "trace/fault_rules.h"
 #include "trace/line.h"
 
 #include <errno.h>
@@ -44,7 +45,7 @@ static void add_value(struct line *line, const char *value)
 /* The one thing that the library ever writes outside its trace: a line for a setting that it cannot follow. */
 static void complain(const char *name, const char *value, const char *problem, int error, const char *consequence)
 {
-    char text[PATH_MAX + 512];
+    char text[PATH_MAX + FAULT_PROBLEM_MAX + 512];
     struct line line = {text, sizeof text - 1, 0};
     line_add(&line, "recvshim: " SETTINGS_PREFIX);
     line_add(&line, name);
@@ -76,7 +77,7 @@ static void read_settings(struct settings *settings)
         const char *accepted = settings_parse(settings, name, value);
         if (accepted == NULL)
             continue;
-        char problem[256];
+        char problem[FAULT_PROBLEM_MAX + 128];
         struct line text = {problem, sizeof problem, 0};
         line_add(&text, " is not accepted: give ");
         line_add(&text, accepted);
