@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct fault_rules;
+
 /* What only the creator of a trace decides; those who join it live with it. */
 struct trace_options {
     uint64_t size;   /* bytes for records, TRACE_SIZE_MIN to TRACE_SIZE_MAX; each shard gets a power of two of slots, so
@@ -17,6 +19,8 @@ struct trace_options {
     bool tracing;    /* recording starts switched on */
     bool seeded;     /* the seed is given here; else it is drawn at random */
     uint64_t seed;
+    const struct fault_rules *faults; /* those that the creator has for itself: a reader is told, nobody else follows
+                                       * them; NULL: none */
 };
 #define TRACE_SIZE_DEFAULT (UINT64_C(16) << 20)
 #define TRACE_SIZE_MIN     (UINT64_C(16) << 10)
