@@ -197,19 +197,6 @@ struct recvshim_rule_counters {
     _Atomic uint64_t injected;          /* always: injections */
     uint64_t reserved;
 };
-#define RECVSHIM_COUNT_BITS 40
-#define RECVSHIM_COUNT_MAX  ((UINT64_C(1) << RECVSHIM_COUNT_BITS) - 1)
-
-/* A count of up to RECVSHIM_COUNT_MAX as such a word: the generation's upper 8 bits are lost. */
-static inline uint64_t recvshim_count_word(uint32_t generation, uint64_t count)
-{
-    return (uint64_t)generation << RECVSHIM_COUNT_BITS | count;
-}
-/* The count in such a word, if it is of that generation; else 0. */
-static inline uint64_t recvshim_counted(uint64_t word, uint32_t generation)
-{
-    return ((word ^ recvshim_count_word(generation, 0)) >> RECVSHIM_COUNT_BITS) == 0 ? word & RECVSHIM_COUNT_MAX : 0;
-}
 
 struct recvshim_counters {
     alignas(128) _Atomic uint64_t connections; /* connection ids given out: the ids run from 1 to this */

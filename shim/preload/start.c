@@ -116,24 +116,36 @@ static bool start_tracing(const struct settings *settings)
     return false;
 }
 
-/* The rules of fault injection that the process was started with. Returns whether there are any. */
-static bool start_faults(const struct settings *settings, bool tracing)
+/* The rules of fault injection that the process was started with. */
+static struct fault_rules rules; /* too large for a stack */
+
+static void give_rules_up(struct settings *settings, const char *problem, int error)
 {
-    static struct fault_rules rules; /* too large for a stack */
+    const char *text = settings->fault;
+    rules.count = 0;
+    complain("FAULT", text, problem, error, settings_switch_off(settings, "FAULT"));
+}
+
+/* Their text is known to be good. */
+static void read_rules(struct settings *settings)
+{
     char problem[FAULT_PROBLEM_MAX];
-    static const char consequence[] = "no fault is injected";
     if (settings->fault == NULL || !fault_rules_parse(settings->fault, &rules, problem))
         rules.count = 0;
-    for (uint32_t i = 0; i < rules.count && !tracing; i++) {
-        if (rules.rules[i].per == RECVSHIM_PER_TRACE) {
-            complain("FAULT", settings->fault, ": per=trace needs a trace: give RECVSHIM_TRACE", 0, consequence);
-            rules.count = 0;
-        }
-    }
+    for (uint32_t i = 0; i < rules.count && settings->trace_path == NULL; i++)
+        if (rules.rules[i].per == RECVSHIM_PER_TRACE)
+            give_rules_up(settings, ": per=trace needs a trace: give RECVSHIM_TRACE", 0);
+    settings->trace.faults = &rules;
+}
+
+/* Returns whether there are any of our own. Also without: with a trace others may come. */
+static bool start_faults(struct settings *settings, bool tracing)
+{
     if (rules.count == 0 && !tracing)
         return false;
-    if (!fault_start(&rules, tracing ? recorder_seed() : trace_seed(&settings->trace)) && rules.count != 0) {
-        complain("FAULT", settings->fault, " cannot be followed", ENOMEM, consequence);
+    if (!fault_start(&rules, tracing ? recorder_seed() : trace_seed(&settings->trace))) {
+        if (rules.count != 0)
+            give_rules_up(settings, " cannot be followed", ENOMEM);
         return false;
     }
     if (rules.count != 0 && !tracing) { /* rules look at peers as records do */
@@ -150,6 +162,7 @@ __attribute__((constructor)) static void start(void)
     process_start();
     origin_start();
     read_settings(&receive_settings);
+    read_rules(&receive_settings);
     bool tracing = receive_settings.trace_path != NULL && start_tracing(&receive_settings);
     bool faults = start_faults(&receive_settings, tracing);
     query_start(receive_settings.lookup, tracing || faults);
