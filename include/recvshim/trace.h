@@ -134,24 +134,25 @@ enum recvshim_per { RECVSHIM_PER_PROCESS, RECVSHIM_PER_CONNECTION, RECVSHIM_PER_
 
 /* A rule of fault injection: README has the meaning of each part. One that is all zero matches nothing. */
 struct recvshim_rule {
-    uint32_t calls;    /* set of enum recvshim_call; RECVSHIM_RULE_EVERY_CALL for `*` */
-    uint8_t action;    /* enum recvshim_action */
-    uint8_t per;       /* enum recvshim_per */
-    uint8_t type;      /* SOCK_STREAM or SOCK_DGRAM; 0: any */
-    uint8_t peer_bits; /* leading bits of `peer` that must agree: up to 32 or 128 */
-    uint64_t low;      /* the action's value is drawn from these two and all between */
-    uint64_t high;
-    uint64_t first, last, step; /* when: of the calls that it counts, from 1, `first` and every `step`th up to `last` */
-    uint64_t after;             /* once the connection has received that many bytes */
-    uint64_t times;             /* injections at most; 0: any number */
-    uint64_t origin;            /* only of the connection of this origin; 0: any */
-    uint64_t draw;              /* what a `corrupt` draws its bits from; 0: from the seed, as every other draw */
-    uint32_t chance;            /* 1 to RECVSHIM_CHANCE_ALWAYS */
+    /* First what tells of most rules that they have nothing to do with a call: two words. */
+    uint32_t calls;             /* set of enum recvshim_call; RECVSHIM_RULE_EVERY_CALL for `*` */
     int32_t fd;                 /* -1: any */
-    uint16_t family;            /* AF_INET, AF_INET6; 0: any peer, or none */
+    uint16_t family;            /* of `peer`: AF_INET, AF_INET6; 0: any peer, or none */
     uint16_t port;              /* the peer's; 0: any */
-    uint16_t counter;           /* which of a connection's RECVSHIM_CONNECTION_COUNTERS counts for this rule, where it
-                                 * needs one; RECVSHIM_NO_COUNTER else */
+    uint8_t action;             /* enum recvshim_action */
+    uint8_t per;                /* enum recvshim_per */
+    uint8_t type;               /* SOCK_STREAM or SOCK_DGRAM; 0: any */
+    uint8_t peer_bits;          /* leading bits of `peer` that must agree: up to 32 or 128 */
+    uint64_t after;             /* once the connection has received that many bytes */
+    uint64_t origin;            /* only of the connection of this origin; 0: any */
+    uint64_t first, last, step; /* when: of the calls that it counts, from 1, `first` and every `step`th up to `last` */
+    uint64_t low;               /* the action's value is drawn from these two and all between */
+    uint64_t high;
+    uint64_t times;   /* injections at most; 0: any number */
+    uint64_t draw;    /* what a `corrupt` draws its bits from; 0: from the seed, as every other draw */
+    uint32_t chance;  /* 1 to RECVSHIM_CHANCE_ALWAYS */
+    uint16_t counter; /* which of a connection's RECVSHIM_CONNECTION_COUNTERS counts for this rule, where it needs one;
+                       * RECVSHIM_NO_COUNTER else */
     uint16_t reserved;
     uint8_t peer[16]; /* as recvshim_address has it; the bits beyond peer_bits are 0 */
 };
@@ -173,6 +174,20 @@ struct recvshim_control {
     _Atomic uint32_t rules; /* how many there are, up to RECVSHIM_MAX_RULES */
     alignas(64) _Atomic uint64_t rule_words[RECVSHIM_MAX_RULES][RECVSHIM_RULE_WORDS]; /* each a struct recvshim_rule */
 };
+
+#define RECVSHIM_COUNT_BITS 40
+#define RECVSHIM_COUNT_MAX  ((UINT64_C(1) << RECVSHIM_COUNT_BITS) - 1)
+
+/* A count of up to RECVSHIM_COUNT_MAX as such a word: the generation's upper 8 bits are lost. */
+static inline uint64_t recvshim_count_word(uint32_t generation, uint64_t count)
+{
+    return (uint64_t)generation << RECVSHIM_COUNT_BITS | count;
+}
+/* The count in such a word, if it is of that generation; else 0. */
+static inline uint64_t recvshim_counted(uint64_t word, uint32_t generation)
+{
+    return ((word ^ recvshim_count_word(generation, 0)) >> RECVSHIM_COUNT_BITS) == 0 ? word & RECVSHIM_COUNT_MAX : 0;
+}
 
 /* What the rule of the same number has counted in all processes that share its generation. The counts are
  * `generation:24 | count:40`; another generation means 0. */

@@ -16,5 +16,6 @@ enum {
 int command_run(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_stats(int argc, char **argv);
+int command_control(int argc, char **argv);
 
 #endif

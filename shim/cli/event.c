@@ -1,5 +1,6 @@
 #include "event.h"
 
+#include "trace/error_names.h"
 #include "trace/names.h"
 
 #include <arpa/inet.h>
@@ -134,15 +135,28 @@ static void complete_kind(struct event *event)
     event->event = record->event < RECVSHIM_EVENTS ? event_names[record->event] : "unknown";
     event->call = call_name(record->call);
     event->is_process = is_in(PROCESS_EVENTS, record->event);
+    event->is_fault = record->event == RECVSHIM_EVENT_FAULT;
     /* An event of a number unknown here is a receive if a call made it. */
-    event->is_receive = record->call != RECVSHIM_CALL_NONE && !is_in(PROCESS_EVENTS | LIFE_EVENTS, record->event);
+    event->is_call = record->call != RECVSHIM_CALL_NONE && !is_in(PROCESS_EVENTS | LIFE_EVENTS, record->event);
+    event->is_receive = event->is_call && !event->is_fault;
     event->size = event->is_receive ? size_of_receive(record) : 0;
     event->interruption = interruption_of(record);
+}
+
+/* A fault's own facts lie where other events have theirs. */
+static void take_fault(struct event *event)
+{
+    struct recvshim_record *record = &event->record;
+    event->fault = injection_of(record);
+    record->retries = 0;
+    record->result_flags &= RECVSHIM_RESULT_PEER;
 }
 
 void event_complete(struct event_maker *maker, struct event *event)
 {
     const struct recvshim_record *record = &event->record;
+    if (record->event == RECVSHIM_EVENT_FAULT)
+        take_fault(event);
     const struct process *process = process_find(maker->processes, record->pid, record->time);
     event->realtime = recvshim_realtime(&maker->trace->header, record->time);
     event->comm = process != NULL ? process->comm : NULL;
@@ -157,7 +171,7 @@ void event_complete(struct event_maker *maker, struct event *event)
 const char *error_name(int error)
 {
     static char number[24];
-    const char *name = strerrorname_np(error);
+    const char *name = error_name_of(error);
     if (name != NULL)
         return name;
     snprintf(number, sizeof number, "errno %d", error);

@@ -2,6 +2,7 @@
 #ifndef EVENT_H
 #define EVENT_H
 
+#include "injection.h"
 #include "interruption.h"
 #include "trace/cause.h"
 #include "trace/lookup.h"
@@ -9,23 +10,26 @@
 #include <stdbool.h>
 
 struct event {
-    struct recvshim_record record;
-    uint64_t realtime;     /* nanoseconds since 1970, UTC */
-    const char *comm;      /* of the process; NULL if it is not known */
-    uint32_t parent;       /* of the process; 0 if it is not known */
-    const char *event;     /* names */
-    const char *call;      /* NULL of RECVSHIM_CALL_NONE */
-    const char *cause;     /* NULL for all but a disconnect */
+    struct recvshim_record record; /* of a fault: with 0 for what only other events have, as `fault` has the rest */
+    uint64_t realtime;             /* nanoseconds since 1970, UTC */
+    const char *comm;              /* of the process; NULL if it is not known */
+    uint32_t parent;               /* of the process; 0 if it is not known */
+    const char *event;             /* names */
+    const char *call;              /* NULL of RECVSHIM_CALL_NONE */
+    const char *cause;             /* NULL for all but a disconnect */
     const char *first;     /* who ended the connection first: "peer", "program"; NULL where that means nothing */
     const char *error;     /* NULL where there is none */
     const char *socket;    /* "stream"; NULL if it is not known */
     const char *tcp_state; /* "CLOSE_WAIT"; NULL where TCP was not asked: record.tcp then means nothing */
-    bool is_receive;       /* requested, size, flags and retries mean something */
+    bool is_call;          /* a receive, or a fault injected into one: requested and flags mean something */
+    bool is_receive;       /* size and retries too */
+    bool is_fault;         /* result means nothing */
     bool is_process;       /* start or exit: fd means nothing */
     uint64_t size;         /* bytes the program got into its buffer */
     struct interruption interruption;
-    const char *family; /* "inet", "inet6", "unix"; NULL without a peer */
-    bool has_local;     /* local_address is known */
+    struct injection fault; /* with is_fault */
+    const char *family;     /* "inet", "inet6", "unix"; NULL without a peer */
+    bool has_local;         /* local_address is known */
     size_t address_length, local_length;
     char address[160], local_address[160]; /* as text; a unix path may hold any bytes */
 };

@@ -72,22 +72,41 @@ static void add_interruption(struct output *output, const struct interruption *i
     }
 }
 
+static void add_faults(struct output *output, const struct event *event)
+{
+    if (event->is_receive && event->record.injected != 0) {
+        KEY(output, "faults");
+        json_actions(output, event->record.injected);
+    }
+    if (event->is_fault) {
+        KEY(output, "fault");
+        json_fault(output, &event->fault);
+    }
+}
+
 static void add_arguments(struct output *output, const struct event *event)
 {
     const struct recvshim_record *record = &event->record;
     LITERAL(output, ",\"args\":{\"result\":");
-    output_signed(output, record->result);
+    if (event->is_fault)
+        LITERAL(output, "null");
+    else
+        output_signed(output, record->result);
     if (!event->is_process) {
         KEY(output, "fd");
         output_signed(output, record->fd);
         KEY(output, "connection");
         output_unsigned(output, record->connection);
     }
-    if (event->is_receive) {
+    if (event->is_fault)
+        add_known(output, ",\"call\":", event->call);
+    if (event->is_call) {
         KEY(output, "requested");
         output_unsigned(output, record->requested);
         KEY(output, "flags");
         json_flags(output, record->flags);
+    }
+    if (event->is_receive) {
         KEY(output, "retries");
         output_unsigned(output, record->retries);
     }
@@ -100,6 +119,7 @@ static void add_arguments(struct output *output, const struct event *event)
         json_tcp(output, &event->record.tcp);
     }
     add_interruption(output, &event->interruption);
+    add_faults(output, event);
     output_byte(output, '}');
 }
 

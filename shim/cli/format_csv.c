@@ -8,7 +8,8 @@
 static const char header[] = "time,pid,tid,comm,event,call,fd,connection,requested,size,result,flags,error,retries,"
                              "duration_ns,peer_family,peer_address,peer_port,peer_scope_id,local_port,cause,"
                              "normalised,injected,first,local_address,socket,tcp_state,tcp_rtt_us,tcp_retransmits,"
-                             "tcp_unacked,signals,signals_certain,passed\n";
+                             "tcp_unacked,signals,signals_certain,passed,faults,fault_rule,fault_value,"
+                             "fault_ordinal,fault_origin,fault_draw\n";
 
 /* A field that may hold any bytes, in quotes if it needs them. What is no UTF-8 becomes U+FFFD; so does a zero byte, as
  * an abstract unix name may have, which many readers of CSV refuse. */
@@ -81,6 +82,27 @@ static void add_interruption(struct output *output, const struct interruption *i
     add_text(output, passed[interruption->outcome]);
 }
 
+static void add_hex(struct output *output, bool known, uint64_t number)
+{
+    output_byte(output, ',');
+    if (known)
+        output_hex(output, number);
+}
+
+static void add_faults(struct output *output, const struct event *event)
+{
+    const struct injection *fault = &event->fault;
+    bool known = event->is_fault;
+    output_byte(output, ',');
+    if (event->is_call)
+        actions_for_each(event->record.injected, add_item, output);
+    add_unsigned(output, known, fault->rule);
+    add_unsigned(output, known && fault->has_value, fault->value);
+    add_unsigned(output, known, fault->ordinal);
+    add_hex(output, known, fault->origin);
+    add_hex(output, known && fault->draw != 0, fault->draw);
+}
+
 static void csv_begin(struct printer *printer)
 {
     output_reserve(printer->output);
@@ -101,9 +123,9 @@ static void csv_event(struct printer *printer, const struct event *event)
     add_text(output, event->call);
     add_signed(output, !event->is_process, record->fd);
     add_unsigned(output, record->connection != 0, record->connection);
-    add_unsigned(output, event->is_receive, record->requested);
+    add_unsigned(output, event->is_call, record->requested);
     add_unsigned(output, event->is_receive, event->size);
-    add_signed(output, true, record->result);
+    add_signed(output, !event->is_fault, record->result);
     output_byte(output, ',');
     flags_for_each(record->flags, add_item, output);
     add_text(output, event->error);
@@ -130,6 +152,7 @@ static void csv_event(struct printer *printer, const struct event *event)
     add_unsigned(output, asked, record->tcp.retransmits);
     add_unsigned(output, asked, record->tcp.unacked);
     add_interruption(output, &event->interruption);
+    add_faults(output, event);
     output_byte(output, '\n');
 }
 

@@ -81,6 +81,17 @@ static void add_interruption(struct output *output, const struct interruption *i
         LITERAL(output, "null");
 }
 
+static void add_faults(struct output *output, const struct event *event)
+{
+    KEY(output, "faults");
+    if (event->is_call)
+        json_actions(output, event->record.injected);
+    else
+        LITERAL(output, "null");
+    KEY(output, "fault");
+    json_fault(output, event->is_fault ? &event->fault : NULL);
+}
+
 static void json_event(struct printer *printer, const struct event *event)
 {
     struct output *output = printer->output;
@@ -107,11 +118,14 @@ static void json_event(struct printer *printer, const struct event *event)
     KEY(output, "connection");
     add_number_or_null(output, record->connection != 0, record->connection);
     KEY(output, "requested");
-    add_number_or_null(output, event->is_receive, record->requested);
+    add_number_or_null(output, event->is_call, record->requested);
     KEY(output, "size");
     add_number_or_null(output, event->is_receive, event->size);
     KEY(output, "result");
-    output_signed(output, record->result);
+    if (event->is_fault)
+        LITERAL(output, "null"); /* nothing has been returned yet */
+    else
+        output_signed(output, record->result);
     KEY(output, "flags");
     json_flags(output, record->flags);
     KEY(output, "error");
@@ -131,6 +145,7 @@ static void json_event(struct printer *printer, const struct event *event)
     add_truth(output, record->injected != 0);
     add_connection(output, event);
     add_interruption(output, &event->interruption);
+    add_faults(output, event);
     LITERAL(output, "}\n");
 }
 

@@ -35,20 +35,20 @@ static void add_call(struct printer *printer, const struct event *event)
 {
     struct output *output = printer->output;
     const struct recvshim_record *record = &event->record;
-    output_text(output, event->is_receive ? event->call : event->event);
+    output_text(output, event->is_call ? event->call : event->event);
     output_byte(output, '(');
     if (record->event != RECVSHIM_EVENT_ACCEPT) /* the listener is not kept: the descriptor is the result */
         output_signed(output, record->fd);
-    if (event->is_receive) {
+    if (event->is_call) {
         LITERAL(output, ", ");
         output_unsigned(output, record->requested);
     }
-    if (event->is_receive && record->flags != 0) {
+    if (event->is_call && record->flags != 0) {
         LITERAL(output, ", ");
         flags_for_each(record->flags, add_flag, output);
     }
     output_byte(output, ')');
-    if (record->event == RECVSHIM_EVENT_CLOSE)
+    if (record->event == RECVSHIM_EVENT_CLOSE || event->is_fault)
         return; /* it is recorded when it is made: there is no result yet */
     LITERAL(output, " = ");
     if (event->error != NULL)
@@ -196,11 +196,32 @@ static void add_interruption(struct output *output, const struct event *event, b
     }
 }
 
+/* What was injected, and where: so that a rule can name it. */
+static void add_fault(struct printer *printer, const struct injection *fault, bool *first)
+{
+    struct output *output = printer->output;
+    char words[INJECTION_WORDS_MAX];
+    injection_words(fault, words);
+    next_remark(output, first);
+    colour(printer, YELLOW);
+    LITERAL(output, "fault: ");
+    output_text(output, words);
+    colour(printer, PLAIN);
+    LITERAL(output, " by rule ");
+    output_unsigned(output, fault->rule);
+    LITERAL(output, " in receive ");
+    output_unsigned(output, fault->ordinal);
+    LITERAL(output, " of origin ");
+    output_hex(output, fault->origin);
+}
+
 static void add_remarks(struct printer *printer, const struct event *event)
 {
     struct output *output = printer->output;
     const struct recvshim_record *record = &event->record;
     bool first = true;
+    if (event->is_fault)
+        add_fault(printer, &event->fault, &first);
     add_end(printer, event, &first);
     if (record->event == RECVSHIM_EVENT_EMPTY) {
         next_remark(output, &first);
@@ -220,9 +241,10 @@ static void add_remarks(struct printer *printer, const struct event *event)
         LITERAL(output, " bytes");
     }
     add_interruption(output, event, &first);
-    if (record->injected != 0) {
+    if (event->is_receive && record->injected != 0) {
         next_remark(output, &first);
-        LITERAL(output, "fault injected");
+        LITERAL(output, "injected: ");
+        actions_for_each(record->injected, add_flag, output);
     }
 }
 

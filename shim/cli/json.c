@@ -78,6 +78,47 @@ void json_signals(struct output *output, const struct interruption *interruption
     output_byte(output, ']');
 }
 
+void json_actions(struct output *output, uint32_t actions)
+{
+    output_byte(output, '[');
+    actions_for_each(actions, add_item, output);
+    output_byte(output, ']');
+}
+
+static void add_hex(struct output *output, uint64_t number)
+{
+    output_byte(output, '"');
+    output_hex(output, number);
+    output_byte(output, '"');
+}
+
+void json_fault(struct output *output, const struct injection *fault)
+{
+    if (fault == NULL) {
+        LITERAL(output, "null");
+        return;
+    }
+    LITERAL(output, "{\"rule\":");
+    output_unsigned(output, fault->rule);
+    LITERAL(output, ",\"action\":");
+    json_name(output, action_name(fault->action));
+    LITERAL(output, ",\"value\":");
+    if (fault->has_value)
+        output_unsigned(output, fault->value);
+    else
+        LITERAL(output, "null");
+    LITERAL(output, ",\"ordinal\":");
+    output_unsigned(output, fault->ordinal);
+    LITERAL(output, ",\"origin\":");
+    add_hex(output, fault->origin);
+    LITERAL(output, ",\"draw\":");
+    if (fault->draw != 0)
+        add_hex(output, fault->draw);
+    else
+        LITERAL(output, "null");
+    output_byte(output, '}');
+}
+
 void json_certain(struct output *output, enum certainty certainty)
 {
     static const char *const words[] = {

@@ -20,6 +20,7 @@ static const struct command {
     {"run", "recvshim run", command_run, "run a program under the shim and print its events as they happen"},
     {"show", "recvshim show", command_show, "print a trace; --follow goes on as it grows"},
     {"stats", "recvshim stats", command_stats, "print what a trace adds up to, by connection, process and peer"},
+    {"control", "recvshim control", command_control, "switch tracing or faults in running programs"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -6,9 +6,11 @@
 
 #include <errno.h>
 #include <limits.h>
+#include <pwd.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 enum { KEY_FORMAT = 256, KEY_COLOR, KEY_FILTER };
@@ -155,9 +157,29 @@ static struct trace_error open_source(const struct source_options *options, enum
     struct trace_error error;
     for (;; access = TRACE_READ) {
         error = options->pid != 0 ? locate_open(options->pid, access, trace) : trace_open(options->path, access, trace);
-        if (error.what == NULL || access == TRACE_READ)
+        if (error.what == NULL || access == TRACE_READ || access == TRACE_CONTROL)
             return error;
     }
+}
+
+/* Who may change what this user may not: the owner of the file, or of the process. */
+static void say_whose(const struct source_options *options, struct trace_error error)
+{
+    char process[64], number[24];
+    struct stat file;
+    snprintf(process, sizeof process, "/proc/%d", (int)options->pid);
+    if (stat(options->pid != 0 ? process : options->path, &file) != 0) {
+        message_trace_error(source_options_name(options), error);
+        return;
+    }
+    const struct passwd *owner = getpwuid(file.st_uid);
+    snprintf(number, sizeof number, "user %u", file.st_uid);
+    if (file.st_uid == geteuid())
+        message("%s: %s: %s; it is yours: give yourself the right to write it", source_options_name(options),
+                error.what, strerror(error.error));
+    else
+        message("%s: %s: %s; it belongs to %s: run recvshim %s as that user", source_options_name(options), error.what,
+                strerror(error.error), owner != NULL ? owner->pw_name : number, options->command);
 }
 
 bool options_open(const struct source_options *source, enum trace_access access, struct trace *trace,
@@ -165,7 +187,10 @@ bool options_open(const struct source_options *source, enum trace_access access,
 {
     struct trace_error error = open_source(source, access, trace);
     if (error.what != NULL) {
-        message_trace_error(source_options_name(source), error);
+        if (access == TRACE_CONTROL && (error.error == EACCES || error.error == EPERM))
+            say_whose(source, error);
+        else
+            message_trace_error(source_options_name(source), error);
         return false;
     }
     if (output == NULL)

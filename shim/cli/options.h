@@ -43,8 +43,9 @@ extern const struct argp source_argp;
 
 /* What the trace is called in messages. */
 const char *source_options_name(const struct source_options *options);
-/* Open the trace, for reading only where that access is not allowed, and the output (unless it is NULL). Returns false
- * where one of them cannot be opened: a message has been printed, and nothing is left open. */
+/* Open the trace, for reading only where that access is not allowed (but not in place of TRACE_CONTROL), and the output
+ * (unless it is NULL). Returns false where one of them cannot be opened: a message has been printed, and nothing is
+ * left open. */
 bool options_open(const struct source_options *source, enum trace_access access, struct trace *trace,
                   const struct output_options *output, int *fd);
 

@@ -102,7 +102,6 @@ void output_signed(struct output *output, int64_t number)
 
 void output_hex(struct output *output, uint64_t number)
 {
-    output_bytes(output, "0x", 2);
     int shift = 60;
     while (shift > 0 && number >> shift == 0)
         shift -= 4;

@@ -54,6 +54,7 @@ void output_unsigned(struct output *output, uint64_t number);
 void output_signed(struct output *output, int64_t number);
 /* With leading zeros: `digits` of them. */
 void output_padded(struct output *output, uint64_t number, unsigned int digits);
+/* Hexadecimal digits, without leading zeros. */
 void output_hex(struct output *output, uint64_t number);
 
 #endif

@@ -310,6 +310,15 @@ static void add_losses(const struct report *report, struct json *json)
     end(json, '}');
 }
 
+/* Faults by their actions. */
+static void add_injections(const struct totals *totals, struct json *json)
+{
+    begin(json, "injections", '{');
+    for (uint32_t i = 0; i <= RECVSHIM_ACTIONS; i++)
+        add_number(json, action_name(i), totals->injections[i]);
+    end(json, '}');
+}
+
 void report_json(const struct report *report, struct output *output)
 {
     const struct totals *totals = report->totals;
@@ -340,6 +349,7 @@ void report_json(const struct report *report, struct output *output)
     add_histogram(&json, "connection_lifetime_ns", &report->lifetimes);
     end(&json, '}');
     add_losses(report, &json);
+    add_injections(totals, &json);
     end(&json, '}');
     output_byte(output, '\n');
 }

@@ -239,6 +239,15 @@ static void add_histogram(struct output *output, const char *name, const char *h
     add_value(output, histogram->count);
 }
 
+static void add_injections(const struct totals *totals, struct output *output)
+{
+    static const char name[] = "faults_injected_total";
+    add_head(output, name, "counter", "Faults injected into receives, by action.");
+    for (uint32_t i = 0; i <= RECVSHIM_ACTIONS; i++)
+        if (i < RECVSHIM_ACTIONS || totals->injections[i] != 0)
+            add_sample(output, name, "action", action_name(i), totals->injections[i]);
+}
+
 static void add_losses(const struct reader_account *account, struct output *output)
 {
     static const char name[] = "lost_records_total";
@@ -285,4 +294,5 @@ void report_prometheus(const struct report *report, struct output *output)
     add_histogram(output, "connection_lifetime_seconds",
                   "From the first to the last event of connections that have ended.", &report->lifetimes, true);
     add_losses(&report->account, output);
+    add_injections(totals, output);
 }

@@ -352,6 +352,20 @@ static void print_interruptions(const struct text *text)
         output_print(text->output, "%s\n", remark);
 }
 
+/* Nothing at all where none were: who injects no faults need not know of them. */
+static void print_injections(const struct text *text)
+{
+    const uint64_t *injections = text->report->totals->injections;
+    const char *before = "injected faults:";
+    for (uint32_t i = 0; i <= RECVSHIM_ACTIONS; i++) {
+        if (injections[i] == 0)
+            continue;
+        output_print(text->output, "%s %" PRIu64 " %s", before, injections[i], action_name(i));
+        before = "";
+    }
+    output_print(text->output, "%s", *before == '\0' ? "\n" : "");
+}
+
 static void print_totals(const struct text *text)
 {
     const struct report *report = text->report;
@@ -394,6 +408,7 @@ static void print_totals(const struct text *text)
         if (totals->errors[i] != 0)
             output_print(text->output, " %" PRIu64 " %s", totals->errors[i], error_name(i));
     output_print(text->output, "%s\n", totals->all.errors == 0 ? " none" : "");
+    print_injections(text);
 }
 
 static void print_losses(const struct text *text)

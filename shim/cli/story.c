@@ -57,6 +57,9 @@ void story_add(struct story *story, const struct event *event)
     case RECVSHIM_EVENT_ERROR:
         story->errors++;
         break;
+    case RECVSHIM_EVENT_FAULT:
+        story->faults++;
+        break;
     default:
         break;
     }
@@ -99,6 +102,11 @@ void story_print(const struct story *story, struct output *output)
     if (story->errors > 0) {
         LITERAL(output, ", ");
         text_count(output, story->errors, "error");
+    }
+    if (story->faults > 0) {
+        LITERAL(output, ", ");
+        text_count(output, story->faults, "fault");
+        LITERAL(output, " injected");
     }
     LITERAL(output, " in ");
     text_span(output, story->ended - story->begun);

@@ -8,7 +8,7 @@
 struct story {
     uint64_t connection;
     uint64_t begun, ended; /* times of the first event and the last, on the trace's clock */
-    uint64_t events, receives, bytes, errors;
+    uint64_t events, receives, bytes, errors, faults;
     struct event peer; /* the first event that had one */
     bool has_peer, several_peers;
     bool closed, disconnected;

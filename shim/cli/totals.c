@@ -145,7 +145,8 @@ static void note_local(struct connection *connection, const struct recvshim_reco
 {
     if (record->local_port != 0)
         connection->local_port = record->local_port;
-    if ((record->result_flags & RECVSHIM_RESULT_LOCAL) == 0)
+    /* What repeats a fault lies where the address does: no honest record has both. */
+    if ((record->result_flags & RECVSHIM_RESULT_LOCAL) == 0 || record->event == RECVSHIM_EVENT_FAULT)
         return;
     connection->known |= CONNECTION_LOCAL;
     connection->local_family = record->family;
@@ -274,6 +275,8 @@ static void count(struct totals *totals, const struct waiting_record *waiting)
                   [record->call < RECVSHIM_CALLS ? record->call : RECVSHIM_CALLS]++;
     if (one.errors != 0)
         totals->errors[record->error < TOTALS_ERRORS ? record->error : TOTALS_ERRORS - 1]++;
+    if (record->event == RECVSHIM_EVENT_FAULT)
+        totals->injections[injection_of(record).action]++;
     if (record->event == RECVSHIM_EVENT_DISCONNECT && record->connection == 0)
         totals->all.disconnects[cause_of(record)]++;
     add_receives(&totals->all, &one);

@@ -5,6 +5,7 @@
 #define TOTALS_H
 
 #include "histogram.h"
+#include "injection.h"
 #include "interruption.h"
 #include "table.h"
 #include "trace/cause.h"
@@ -90,6 +91,7 @@ struct totals {
     struct sums all;                          /* disconnects: of descriptors that are not tracked */
     uint64_t events[RECVSHIM_EVENTS + 1][RECVSHIM_CALLS + 1]; /* last: unknown; no call */
     uint64_t errors[TOTALS_ERRORS];                           /* the last: that errno or beyond */
+    uint64_t injections[RECVSHIM_ACTIONS + 1];                /* of faults, by action; the last: unknown */
     uint64_t records, first, last;
     struct histogram sizes;     /* of receives, bytes */
     struct histogram durations; /* of receiving calls, ns, where they were measured */

@@ -1,6 +1,7 @@
 #include "connection.h"
 
 #include "hot.h"
+#include "origin.h"
 #include "recvshim/trace.h"
 
 #include <stddef.h>
@@ -67,6 +68,12 @@ static void raise_highest(int fd)
         ;
 }
 
+/* A new connection whose number is still the place of another's duplicates is asked about as one of them. */
+static uint64_t taken(int fd)
+{
+    return origin_is_taken(fd) ? CONNECTION_DUPLICATED : 0;
+}
+
 static void note(int fd, uint64_t value)
 {
     _Atomic uint64_t *word = word_of(fd);
@@ -78,26 +85,31 @@ static void note(int fd, uint64_t value)
 
 void connection_made(int fd, int domain, int type, uint64_t id, uint64_t bits)
 {
-    note(fd, id << CONNECTION_ID_SHIFT | kind(domain, type) | CONNECTION_NO_TIMEOUT | bits);
+    origin_made(fd);
+    note(fd, id << CONNECTION_ID_SHIFT | kind(domain, type) | CONNECTION_NO_TIMEOUT | bits | taken(fd));
 }
 
 void connection_accepted(int listener, int fd, uint64_t id, uint64_t bits)
 {
     uint64_t inherited = SOCKET_MASK & ~(CONNECTION_BITS & ~(uint64_t)CONNECTION_NO_TIMEOUT);
-    note(fd, id << CONNECTION_ID_SHIFT | (connection_word(listener) & inherited) | bits);
+    origin_accepted(listener, fd);
+    note(fd, id << CONNECTION_ID_SHIFT | (connection_word(listener) & inherited) | bits | taken(fd));
 }
 
 void connection_renewed(int fd, uint64_t id)
 {
     uint64_t stays = SOCKET_MASK & ~(CONNECTION_BITS & ~(uint64_t)CONNECTION_NO_TIMEOUT);
-    note(fd, id << CONNECTION_ID_SHIFT | (connection_word(fd) & stays));
+    origin_renewed(fd);
+    note(fd, id << CONNECTION_ID_SHIFT | (connection_word(fd) & stays) | taken(fd));
 }
 
 void connection_forget(int fd)
 {
     /* Only where something is noted: most descriptors are files, and their pages of the table stay untouched. */
-    if (connection_word(fd) != 0)
+    if (connection_word(fd) != 0) {
         note(fd, 0);
+        origin_forgotten(fd);
+    }
 }
 
 void connection_for_each(unsigned int first, unsigned int last, void (*each)(int fd, uint64_t word))
@@ -118,8 +130,10 @@ void connection_duplicated(int fd, int copy)
         connection_mark(fd, connection_id(value), CONNECTION_DUPLICATED, CONNECTION_NO_TIMEOUT);
         value = connection_word(fd);
     }
-    if (value != 0 || connection_word(copy) != 0)
+    if (value != 0 || connection_word(copy) != 0) {
         note(copy, value);
+        origin_duplicated(fd, copy);
+    }
 }
 
 uint64_t connection_identify(int fd, uint64_t id)
@@ -130,8 +144,8 @@ uint64_t connection_identify(int fd, uint64_t id)
     raise_highest(fd);
     uint64_t old = atomic_load_explicit(word, memory_order_relaxed);
     while (connection_id(old) == 0)
-        if (atomic_compare_exchange_weak_explicit(word, &old, old | id << CONNECTION_ID_SHIFT, memory_order_relaxed,
-                                                  memory_order_relaxed))
+        if (atomic_compare_exchange_weak_explicit(word, &old, old | id << CONNECTION_ID_SHIFT | taken(fd),
+                                                  memory_order_relaxed, memory_order_relaxed))
             return id;
     return connection_id(old);
 }

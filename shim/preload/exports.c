@@ -2,6 +2,7 @@
 #include "handlers.h"
 #include "lifecycle.h"
 #include "next.h"
+#include "origin.h"
 #include "query.h"
 #include "receive.h"
 #include "vfork.h"
@@ -311,6 +312,12 @@ EXPORT sighandler_t __sysv_signal(int signal, sighandler_t handler)
 }
 
 /* ---- what the process does to itself ---- */
+
+EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, void *(*function)(void *),
+                          void *argument)
+{
+    return origin_create_thread(thread, attributes, function, argument);
+}
 
 /* Up to four arguments of any kind follow, each in a register of its own; read as longs they are passed on whole, as
  * libc's own prctl does it. */

@@ -5,6 +5,7 @@
 
 #include "call.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -13,8 +14,9 @@
 #include <sys/types.h>
 #include <time.h>
 
-/* Interposed function, result, parameters. All are in every glibc since 2.17 but fcntl64, which came with 2.28, and
- * close_range and closefrom, with 2.34: where one is missing no program calls it either. Those called most come first,
+/* Interposed function, result, parameters. All are in every glibc since 2.17 but fcntl64, which came with 2.28,
+ * close_range and closefrom, with 2.34, and pthread_create, before 2.34 in libpthread: where one is missing no program
+ * calls it either. Those called most come first,
  * on one cache line. */
 #define NEXT_TABLE(X)                                                                                                  \
     X(recv, ssize_t, (int, void *, size_t, int))                                                                       \
@@ -41,6 +43,7 @@
     X(syscall, long, (long, long, long, long, long, long, long))                                                       \
     X(sigaction, int, (int, const struct sigaction *, struct sigaction *))                                             \
     X(clone, int, (int (*)(void *), void *, int, void *, ...))                                                         \
+    X(pthread_create, int, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))                           \
     X(vfork, pid_t, (void))                                                                                            \
     X(_exit, void, (int))
 

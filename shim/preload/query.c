@@ -21,12 +21,12 @@ HOT static _Atomic bool allowed;
 static _Atomic bool filtered;
 static bool unconditional;
 
-void query_start(enum lookup_policy policy, bool tracing)
+void query_start(enum lookup_policy policy, bool wanted)
 {
     unconditional = policy == LOOKUP_ON;
     bool inherited = !unconditional && prctl(PR_GET_SECCOMP) > SECCOMP_MODE_DISABLED;
     atomic_store_explicit(&filtered, inherited, memory_order_relaxed);
-    atomic_store_explicit(&allowed, tracing && policy != LOOKUP_OFF && !inherited, memory_order_relaxed);
+    atomic_store_explicit(&allowed, wanted && policy != LOOKUP_OFF && !inherited, memory_order_relaxed);
 }
 
 void query_filter_announced(void)

@@ -12,8 +12,8 @@
 
 #include <stdbool.h>
 
-/* For the constructor; without a trace nothing is looked up. */
-void query_start(enum lookup_policy policy, bool tracing);
+/* For the constructor; `wanted`: there is a trace, or rules that look at sockets. */
+void query_start(enum lookup_policy policy, bool wanted);
 
 /* The program is about to install a filter. */
 void query_filter_announced(void);

@@ -3,6 +3,7 @@
 #define RECEIVE_H
 
 #include "call.h"
+#include "outcome.h"
 #include "settings.h"
 
 #include <sys/types.h>
@@ -12,5 +13,17 @@ extern struct settings receive_settings;
 
 /* Make the call, with all that the settings ask for. Returns and sets errno as the call does. */
 ssize_t receive(const struct call *call);
+
+/* ---- for inject.c and report.c ---- */
+
+/* Make the call, and go on with it where it is interrupted and the policy says so. */
+void receive_obtain(const struct call *call, struct outcome *outcome);
+
+/* The same for a call that has waited before, and taken something that is not to be returned: an SO_RCVTIMEO is kept as
+ * a deadline, counted from outcome->entry. */
+void receive_go_on(const struct call *call, struct outcome *outcome);
+
+/* The word of a descriptor that has no id yet: given one now, because afterwards the number may be another's. */
+uint64_t receive_identified(int fd, uint64_t word);
 
 #endif

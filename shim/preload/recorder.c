@@ -111,12 +111,31 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
     return error;
 }
 
+/* Where there is no trace to give ids. */
+static bool numbered;
+static _Atomic uint64_t own_connections;
+
 uint64_t recorder_new_connection(void)
 {
     const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
     if (control == &nothing_recorded)
-        return 0;
+        return numbered ? atomic_fetch_add_explicit(&own_connections, 1, memory_order_relaxed) + 1 : 0;
     return atomic_fetch_add_explicit(&ring.counters->connections, 1, memory_order_relaxed) + 1;
+}
+
+void recorder_number_connections(void)
+{
+    numbered = true;
+}
+
+struct recvshim_rule_counters *recorder_rules(void)
+{
+    return trace.rules;
+}
+
+uint64_t recorder_seed(void)
+{
+    return trace.header.seed;
 }
 
 void recorder_overruled(uint64_t signals)
@@ -143,7 +162,7 @@ static uint32_t hash(const char *bytes, size_t length)
 uint32_t recorder_name(const char *path, size_t length)
 {
     enum { FREE, BUSY, WHOLE, PROBES = 8 };
-    if (length > sizeof trace.names->text)
+    if (trace.names == NULL || length > sizeof trace.names->text)
         return 0;
     uint32_t at = hash(path, length);
     for (int probe = 0; probe < PROBES; probe++, at++) {

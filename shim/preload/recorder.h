@@ -43,6 +43,16 @@ void recorder_store(struct recvshim_record *record);
  * record. */
 uint64_t recorder_new_connection(void);
 
+/* Without a trace connections get ids as well, for the process alone: its rules look at their peers. For the
+ * constructor. */
+void recorder_number_connections(void);
+
+/* What the rules of fault injection count for all processes of the trace; NULL without one. */
+struct recvshim_rule_counters *recorder_rules(void);
+
+/* The trace's seed. The trace must be there. */
+uint64_t recorder_seed(void);
+
 /* A receive is about to go on waiting although one of these signals may have been meant to end it; and has ended. The
  * trace must be there. */
 void recorder_overruled(uint64_t signals);
@@ -51,7 +61,7 @@ void recorder_overruled_ended(void);
 /* The process is about to end with this status: once for each process, and only if it has recorded something. */
 void recorder_exit(int status);
 
-/* The index of a unix path in the trace, plus 1; 0 where there is no room for it. */
+/* The index of a unix path in the trace, plus 1; 0 where there is no room for it, or no trace. */
 uint32_t recorder_name(const char *path, size_t length);
 
 #endif

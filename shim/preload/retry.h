@@ -21,7 +21,9 @@ struct retry_terms {
     uint64_t begun; /* the moment when the call began */
     uint64_t entry; /* clock_now() when the call began; 0 where that was not noted: the deadline counts from now */
     socklen_t room; /* *call->address_length as the program gave it */
-    bool may_ask;   /* whether the kernel may be called for anything but the receive itself */
+    uint32_t interruptions; /* attempts that are to fail with EINTR before one is made: injected, and absorbed whatever
+                             * the signals say; the first has failed already */
+    bool may_ask;           /* whether the kernel may be called for anything but the receive itself */
 };
 
 struct retried {
@@ -34,6 +36,10 @@ struct retried {
 /* Go on with a call that has just failed with EINTR, until it ends in any other way, or may not be gone on with: EINTR
  * then stays. */
 struct retried retry(const struct call *call, const struct retry_terms *terms);
+
+/* Make the call where a part of its time has been spent already: the deadline is kept, and nothing has been interrupted
+ * yet. Where there is none the result is as of a plain attempt. */
+struct retried retry_within_deadline(const struct call *call, const struct retry_terms *terms);
 
 /* What is left of a time-out, in nanoseconds; 0 once the deadline has passed. Pure. RETRY_FOR_EVER stays what it is. */
 uint64_t retry_remaining(uint64_t timeout, uint64_t entry, uint64_t now);

@@ -1,5 +1,6 @@
 #include "settings.h"
 
+#include "trace/fault_rules.h"
 #include "trace/line.h"
 #include "trace/names.h"
 #include "trace/signal_names.h"
@@ -142,11 +143,18 @@ static bool parse_seed(struct settings *settings, const char *value)
     return true;
 }
 
-static bool refuse(struct settings *settings, const char *value)
+/* What is accepted, and what was wrong with the last value that was not. The constructor and the command have one
+ * thread yet. */
+#define FAULT_ACCEPTED "rules as CALLS:ACTION[:OPTION]...: "
+static char fault_accepted[sizeof FAULT_ACCEPTED + FAULT_PROBLEM_MAX] = FAULT_ACCEPTED;
+
+static bool parse_fault(struct settings *settings, const char *value)
 {
-    (void)settings;
-    (void)value;
-    return false;
+    static struct fault_rules rules; /* too large for a stack */
+    if (!fault_rules_parse(value, &rules, fault_accepted + sizeof FAULT_ACCEPTED - 1))
+        return false;
+    settings->fault = value;
+    return true;
 }
 
 static void trace_nothing(struct settings *settings)
@@ -179,9 +187,9 @@ static void look_nothing_up(struct settings *settings)
     settings->lookup = LOOKUP_OFF;
 }
 
-static void change_nothing(struct settings *settings)
+static void inject_nothing(struct settings *settings)
 {
-    (void)settings;
+    settings->fault = NULL;
 }
 
 #define EVENT_LIST(id, name, meaning) name ", "
@@ -209,7 +217,7 @@ static const struct setting {
      "interrupted receives are not retried"},
     {"SCOPE", parse_scope, "canonical, strip, kame or keep", keep_scopes, "scope ids are not normalised"},
     {"LOOKUP", parse_lookup, "auto, on or off", look_nothing_up, "nothing is looked up"},
-    {"FAULT", refuse, "nothing in this version, which injects no faults", change_nothing, "no fault is injected"},
+    {"FAULT", parse_fault, fault_accepted, inject_nothing, "no fault is injected"},
     {"SEED", parse_seed, "random, or an integer from 0 to 18446744073709551615", trace_nothing, NOTHING_TRACED},
 };
 #define SETTINGS (sizeof table / sizeof table[0])

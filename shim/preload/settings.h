@@ -21,7 +21,7 @@ struct settings {
     uint32_t calls;         /* set of enum recvshim_call: those handled */
     bool duration;          /* measure the time in each call */
     const char *trace_path; /* RECVSHIM_TRACE as given, its % not expanded; NULL: trace nothing */
-    const char *fault; /* RECVSHIM_FAULT as given, its rules good; NULL: none */
+    const char *fault;      /* RECVSHIM_FAULT as given, its rules good; NULL: none */
     struct trace_options trace;
 };
 
@@ -41,7 +41,8 @@ struct settings {
 const char *settings_name(size_t index);
 
 /* Take a value for the variable `name` (without its prefix). Returns NULL if it was good, else a phrase that says what
- * is accepted, and *settings is unchanged. Keeps a pointer to the value of TRACE. */
+ * is accepted, and *settings is unchanged. Keeps a pointer to the values of TRACE and FAULT. Not
+ * for several threads at once: what is accepted as FAULT is said in memory that the next call writes again. */
 const char *settings_parse(struct settings *settings, const char *name, const char *value);
 
 /* Switch off what the variable belongs to, as a bad value must. Returns a phrase that says what now is off. */

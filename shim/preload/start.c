@@ -1,13 +1,16 @@
 /* The constructor: settings, next definitions, trace. All that is not on the path of a receive. */
 #include "endpoints.h"
+#include "fault.h"
 #include "handlers.h"
 #include "lifecycle.h"
 #include "next.h"
+#include "origin.h"
 #include "process.h"
 #include "query.h"
 #include "receive.h"
 #include "recorder.h"
 
+#include "trace/fault_rules.h"
 #include "trace/line.h"
 
 #include <errno.h>
@@ -44,7 +47,7 @@ static void add_value(struct line *line, const char *value)
 /* The one thing that the library ever writes outside its trace: a line for a setting that it cannot follow. */
 static void complain(const char *name, const char *value, const char *problem, int error, const char *consequence)
 {
-    char text[PATH_MAX + 512];
+    char text[PATH_MAX + FAULT_PROBLEM_MAX + 512];
     struct line line = {text, sizeof text - 1, 0};
     line_add(&line, "recvshim: " SETTINGS_PREFIX);
     line_add(&line, name);
@@ -76,7 +79,7 @@ static void read_settings(struct settings *settings)
         const char *accepted = settings_parse(settings, name, value);
         if (accepted == NULL)
             continue;
-        char problem[256];
+        char problem[FAULT_PROBLEM_MAX + 128];
         struct line text = {problem, sizeof problem, 0};
         line_add(&text, " is not accepted: give ");
         line_add(&text, accepted);
@@ -113,14 +116,56 @@ static bool start_tracing(const struct settings *settings)
     return false;
 }
 
+/* The rules of fault injection that the process was started with. */
+static struct fault_rules rules; /* too large for a stack */
+
+static void give_rules_up(struct settings *settings, const char *problem, int error)
+{
+    const char *text = settings->fault;
+    rules.count = 0;
+    complain("FAULT", text, problem, error, settings_switch_off(settings, "FAULT"));
+}
+
+/* Their text is known to be good. */
+static void read_rules(struct settings *settings)
+{
+    char problem[FAULT_PROBLEM_MAX];
+    if (settings->fault == NULL || !fault_rules_parse(settings->fault, &rules, problem))
+        rules.count = 0;
+    for (uint32_t i = 0; i < rules.count && settings->trace_path == NULL; i++)
+        if (rules.rules[i].per == RECVSHIM_PER_TRACE)
+            give_rules_up(settings, ": per=trace needs a trace: give RECVSHIM_TRACE", 0);
+    settings->trace.faults = &rules;
+}
+
+/* Returns whether there are any of our own. Also without: with a trace others may come. */
+static bool start_faults(struct settings *settings, bool tracing)
+{
+    if (rules.count == 0 && !tracing)
+        return false;
+    if (!fault_start(&rules, tracing ? recorder_seed() : trace_seed(&settings->trace))) {
+        if (rules.count != 0)
+            give_rules_up(settings, " cannot be followed", ENOMEM);
+        return false;
+    }
+    if (rules.count != 0 && !tracing) { /* rules look at peers as records do */
+        recorder_number_connections();
+        endpoints_start();
+    }
+    return rules.count != 0;
+}
+
 __attribute__((constructor)) static void start(void)
 {
     int error = errno;
     next_start();
     process_start();
+    origin_start();
     read_settings(&receive_settings);
+    read_rules(&receive_settings);
     bool tracing = receive_settings.trace_path != NULL && start_tracing(&receive_settings);
-    query_start(receive_settings.lookup, tracing);
+    bool faults = start_faults(&receive_settings, tracing);
+    query_start(receive_settings.lookup, tracing || faults);
     handlers_start(receive_settings.eintr, receive_settings.eintr_pass, !query_filtered());
     errno = error;
 }

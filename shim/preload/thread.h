@@ -19,6 +19,10 @@ struct thread {
     uint32_t noted_pid;           /* process.c's notes: in which process this thread was seen, and under which id */
     uint32_t noted_tid;
     _Atomic uint64_t handled; /* handled.c's note: handlers begun, of those that are watched */
+    uint64_t lineage;         /* origin.c's notes: where the thread comes from; 0 not known yet; */
+    uint64_t sockets;         /* and what it has made */
+    uint32_t threads;
+    uint32_t forks;
 };
 
 extern _Thread_local struct thread thread_self;

@@ -18,6 +18,8 @@ static bool peer_is_done(const struct recvshim_tcp *tcp)
 
 static enum cause cause_of_zero(const struct recvshim_record *record)
 {
+    if ((record->injected & 1U << RECVSHIM_ACTION_EOF) != 0)
+        return CAUSE_EOF; /* as the program has it, whatever TCP knows */
     if ((record->result_flags & RECVSHIM_RESULT_TCP) != 0)
         return peer_is_done(&record->tcp) ? CAUSE_EOF : CAUSE_LOCAL_SHUTDOWN;
     if ((record->result_flags & RECVSHIM_RESULT_SHUT_READ) != 0)

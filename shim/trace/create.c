@@ -1,6 +1,7 @@
 /* Making a trace. It is built aside and published with link(2), so that whoever finds it under its name finds it
  * complete, and nothing that stands there already is ever overwritten. */
 #include "clock.h"
+#include "fault_rules.h"
 #include "identity.h"
 #include "line.h"
 #include "trace_file.h"
@@ -56,9 +57,11 @@ static uint32_t possible_cpus(void)
     return last + 1;
 }
 
-static uint64_t random_seed(void)
+uint64_t trace_seed(const struct trace_options *options)
 {
     uint64_t seed = 0;
+    if (options->seeded)
+        return options->seed;
     /* A kernel before 3.17 has no getrandom; the clock then serves, and the seed is in the header all the same. */
     if (syscall(SYS_getrandom, &seed, sizeof seed, 1 /* GRND_NONBLOCK */) != (long)sizeof seed)
         seed = clock_read(CLOCK_REALTIME);
@@ -101,10 +104,26 @@ static struct recvshim_header new_header(const struct trace_options *options)
         .monotonic = clock_read(CLOCK_MONOTONIC),
         .realtime = clock_read(CLOCK_REALTIME),
         .pid_namespace = identity_pid_namespace(),
-        .seed = options->seeded ? options->seed : random_seed(),
+        .seed = trace_seed(options),
     };
     identity_boot(header.boot_id);
     return header;
+}
+
+/* What a control page begins with, and the rules: what is behind them is zeros already. pwrite, not a map: an error
+ * stays an error. */
+static bool write_control(int fd, const struct trace_options *options)
+{
+#define WORD(field) (offsetof(struct recvshim_control, field) / sizeof(uint32_t))
+    const struct fault_rules *faults = options->faults;
+    const uint32_t rules = faults != NULL ? faults->count : 0;
+    const uint32_t head[WORD(rules) + 1] = {
+        [WORD(tracing)] = options->tracing ? 1U : 0U, [WORD(events)] = options->events, [WORD(rules)] = rules};
+#undef WORD
+    const off_t place = RECVSHIM_CONTROL_OFFSET + offsetof(struct recvshim_control, rule_words);
+    const size_t size = rules * sizeof(struct recvshim_rule);
+    return pwrite(fd, head, sizeof head, RECVSHIM_CONTROL_OFFSET) == (ssize_t)sizeof head &&
+           (rules == 0 || pwrite(fd, faults->rules, size, place) == (ssize_t)size);
 }
 
 struct trace_error trace_format(int fd, const struct trace_options *options)
@@ -125,12 +144,7 @@ struct trace_error trace_format(int fd, const struct trace_options *options)
     if (error != 0)
         return failed("cannot be made", error);
 
-    /* pwrite, not a map: an error stays an error. */
-    struct recvshim_control control = {0};
-    atomic_init(&control.tracing, options->tracing ? 1U : 0U);
-    atomic_init(&control.events, options->events);
-    if (pwrite(fd, &control, sizeof control, RECVSHIM_CONTROL_OFFSET) != (ssize_t)sizeof control ||
-        pwrite(fd, &header, sizeof header, 0) != (ssize_t)sizeof header)
+    if (!write_control(fd, options) || pwrite(fd, &header, sizeof header, 0) != (ssize_t)sizeof header)
         return failed("cannot be written", errno);
     return OK;
 }

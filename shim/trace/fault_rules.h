@@ -35,4 +35,8 @@ size_t fault_rule_text(const struct recvshim_rule *rule, char text[FAULT_RULE_TE
  * else, and is copied before it is asked about. */
 bool fault_rule_valid(const struct recvshim_rule *rule);
 
+/* Whether the rule selects every receive of the connections that it has to do with. With RECVSHIM_PER_CONNECTION its
+ * `when` then counts what the connection counts anyway, and needs no counter of its own. */
+bool fault_rule_counts_every_call(const struct recvshim_rule *rule);
+
 #endif

@@ -130,13 +130,18 @@ static struct trace_error search(pid_t pid, FILE *maps, enum trace_access access
     return found ? failed(NULL, 0) : result;
 }
 
-struct trace_error locate_open(pid_t pid, enum trace_access access, struct trace *trace)
+static FILE *open_maps(pid_t pid)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
+    return fopen(path, "re");
+}
+
+struct trace_error locate_open(pid_t pid, enum trace_access access, struct trace *trace)
+{
     if (kill(pid, 0) != 0 && errno == ESRCH)
         return failed("does not exist", 0);
-    FILE *maps = fopen(path, "re");
+    FILE *maps = open_maps(pid);
     if (maps == NULL)
         return errno == ENOENT ? failed("does not exist", 0) : failed("cannot be looked into", errno);
     struct trace_error error = search(pid, maps, access, trace);
@@ -144,4 +149,26 @@ struct trace_error locate_open(pid_t pid, enum trace_access access, struct trace
         error = failed("cannot be looked into", EACCES);
     fclose(maps);
     return error;
+}
+
+enum locate_answer locate_has(pid_t pid, const struct trace *trace)
+{
+    struct stat file;
+    FILE *maps = open_maps(pid);
+    if (maps == NULL)
+        return LOCATE_UNKNOWN;
+    enum locate_answer answer = fstat(trace->fd, &file) == 0 ? LOCATE_NO : LOCATE_UNKNOWN;
+    char *line = NULL;
+    size_t room = 0;
+    while (answer == LOCATE_NO && getline(&line, &room, maps) > 0) {
+        struct mapping mapping;
+        /* Not the device: a file system of several (btrfs) has one number here, and another one there. */
+        if (parse_mapping(line, &mapping) && may_be_trace(&mapping) && mapping.inode == file.st_ino)
+            answer = LOCATE_YES;
+    }
+    if (ferror(maps))
+        answer = LOCATE_UNKNOWN;
+    free(line);
+    fclose(maps);
+    return answer;
 }

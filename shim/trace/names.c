@@ -16,15 +16,12 @@ const char *const call_names[] = {RECVSHIM_CALL_TABLE(CALL_NAME)};
 const char *const action_names[] = {RECVSHIM_ACTION_TABLE(ACTION_NAME)};
 #undef ACTION_NAME
 
-static bool find(const char *word, size_t length, const char *const names[], uint32_t count, uint32_t *set)
+int names_find(const char *word, size_t length, const char *const names[], uint32_t count)
 {
-    for (uint32_t i = 0; i < count; i++) {
-        if (strlen(names[i]) == length && memcmp(names[i], word, length) == 0) {
-            *set |= 1U << i;
-            return true;
-        }
-    }
-    return false;
+    for (uint32_t i = 0; i < count; i++)
+        if (strlen(names[i]) == length && memcmp(names[i], word, length) == 0)
+            return (int)i;
+    return -1;
 }
 
 bool names_parse_set(const char *list, const char *const names[], uint32_t count, uint32_t *set)
@@ -36,8 +33,10 @@ bool names_parse_set(const char *list, const char *const names[], uint32_t count
     }
     for (const char *word = list;;) {
         size_t length = strcspn(word, ",");
-        if (!find(word, length, names, count, &found))
+        int index = names_find(word, length, names, count);
+        if (index < 0)
             return false;
+        found |= 1U << index;
         if (word[length] == '\0')
             break;
         word += length + 1;

@@ -8,6 +8,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+struct fault_rules;
+
 /* What only the creator of a trace decides; those who join it live with it. */
 struct trace_options {
     uint64_t size;   /* bytes for records, TRACE_SIZE_MIN to TRACE_SIZE_MAX; each shard gets a power of two of slots, so
@@ -17,6 +19,8 @@ struct trace_options {
     bool tracing;    /* recording starts switched on */
     bool seeded;     /* the seed is given here; else it is drawn at random */
     uint64_t seed;
+    const struct fault_rules *faults; /* those that the creator has for itself: a reader is told, nobody else follows
+                                       * them; NULL: none */
 };
 #define TRACE_SIZE_DEFAULT (UINT64_C(16) << 20)
 #define TRACE_SIZE_MIN     (UINT64_C(16) << 10)
@@ -50,6 +54,9 @@ struct trace_error {
     const char *what;
     int error;
 };
+
+/* The seed that is given, or one at random. */
+uint64_t trace_seed(const struct trace_options *options);
 
 /* Turn an empty file into a trace: its room is allocated for good, so that a full file system is an error here and no
  * SIGBUS later. The file must not be reachable by others yet. */

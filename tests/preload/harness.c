@@ -234,7 +234,7 @@ struct ring read_trace(const char *path)
 
 bool is_receive(const struct recvshim_record *record)
 {
-    return record->call != RECVSHIM_CALL_NONE;
+    return record->call != RECVSHIM_CALL_NONE && record->event != RECVSHIM_EVENT_FAULT;
 }
 
 struct ring read_receives(const char *path)
@@ -251,7 +251,7 @@ struct ring read_receives(const char *path)
 
 const char *events_of(const struct ring *ring)
 {
-    static const char letters[RECVSHIM_EVENTS + 1] = "RedEiwcax<>";
+    static const char letters[RECVSHIM_EVENTS + 1] = "RedEiwcax<>F";
     char *text = calloc((size_t)ring->count + 1, 1);
     cr_assert(text != NULL);
     for (long long i = 0; i < ring->count; i++)

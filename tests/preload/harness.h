@@ -81,7 +81,7 @@ struct ring read_receives(const char *path);
 bool is_receive(const struct recvshim_record *record);
 
 /* The events by their letters, in time order: R receive, e empty, d disconnect, E error, i interrupted, w would-block,
- * c connect, a accept, x close, < start, > exit. */
+ * c connect, a accept, x close, < start, > exit, F fault. */
 const char *events_of(const struct ring *ring);
 
 /* For a job whose positions are counted: nothing but receives gets one. */

@@ -16,13 +16,14 @@ static char *output_of(const char *command)
 
 Test(abi, exports_are_the_allow_list)
 {
-    cr_expect_str_eq(output_of("nm -D --defined-only --format=just-symbols " RECVSHIM_LIBRARY " | LC_ALL=C sort"),
-                     "_Exit\n__recv_chk\n__recvfrom_chk\n__sigaction\n__sysv_signal\n_exit\naccept\naccept4\nbsd_"
-                     "signal\nclone\nclose\nclose_"
-                     "range\nclosefrom\nconnect\ndup\n"
-                     "dup2\ndup3\nfcntl\nfcntl64\ngetsockopt\nprctl\nrecv\nrecvfrom\nrecvmmsg\nrecvmsg\n"
-                     "setsockopt\nshutdown\nsigaction\nsiginterrupt\nsignal\nsigset\nsocket\nsocketpair\nssignal\nsysca"
-                     "ll\nsysv_signal\nvfork\n");
+    cr_expect_str_eq(
+        output_of("nm -D --defined-only --format=just-symbols " RECVSHIM_LIBRARY " | LC_ALL=C sort"),
+        "_Exit\n__recv_chk\n__recvfrom_chk\n__sigaction\n__sysv_signal\n_exit\naccept\naccept4\nbsd_"
+        "signal\nclone\nclose\nclose_"
+        "range\nclosefrom\nconnect\ndup\n"
+        "dup2\ndup3\nfcntl\nfcntl64\ngetsockopt\nprctl\npthread_create\nrecv\nrecvfrom\nrecvmmsg\nrecvmsg\n"
+        "setsockopt\nshutdown\nsigaction\nsiginterrupt\nsignal\nsigset\nsocket\nsocketpair\nssignal\nsysca"
+        "ll\nsysv_signal\nvfork\n");
 }
 
 /* A named version would keep the symbols from standing in for libc's. */

@@ -100,6 +100,8 @@ static const struct {
     {"RECVSHIM_CALLS=read(2)", "recvfrom", "no call is handled", false},
     {"RECVSHIM_EINTR=sometimes", "always, intent, restart or never", "not retried", true},
     {"RECVSHIM_SCOPE=Canonical", "canonical, strip, kame or keep", "not normalised", true},
+    {"RECVSHIM_FAULT=*:drop;*:eof:when=0",
+     "in '*:eof:when=0' at character 12: '0' is no value of when; expected FIRST,", "no fault is injected", true},
     {"RECVSHIM_SEED=-1", "random, or an integer", "nothing is traced", false},
 };
 
@@ -125,6 +127,21 @@ Test(settings_live, a_bad_value_stays_on_its_line)
     struct finished job = RUN(.argv = {"calls"}, .env = {"RECVSHIM_SCOPE=a\nb\033c"});
     cr_expect_eq(lines_of(job.err), 1, "%s", job.err);
     cr_expect(strstr(job.err, "RECVSHIM_SCOPE=a?b?c is not accepted") != NULL, "%s", job.err);
+}
+
+/* Nor is anything of the line lost where the value is as long as it may be. */
+Test(settings_live, a_long_bad_value_is_explained)
+{
+    char setting[8192] = "RECVSHIM_FAULT=";
+    memset(setting + strlen(setting), ';', sizeof setting - strlen(setting) - 1);
+    memcpy(setting + sizeof setting - 200, "recv:", 5);
+    memset(setting + sizeof setting - 195, 'x', 194);
+    struct finished job = RUN(.argv = {"calls"}, .env = {setting});
+    cr_expect_eq(lines_of(job.err), 1, "%s", job.err);
+    cr_expect(strstr(job.err, " is not accepted: give rules as CALLS:ACTION[:OPTION]...: in 'recv:xxx") != NULL, "%s",
+              job.err);
+    cr_expect(strstr(job.err, "x...' is no action; expected error=NAME, ") != NULL, "%s", job.err);
+    cr_expect(strstr(job.err, ", scope=N; no fault is injected\n") != NULL, "%s", job.err);
 }
 
 /* A bad policy switches the feature off, and does not fall back to another. */

@@ -49,6 +49,20 @@ struct recvshim_record fixture_record(uint64_t time, int64_t result)
         .time = time, .result = result, .requested = 100, .pid = 42, .tid = 42, .fd = 5, .connection = 7};
 }
 
+struct recvshim_record fixture_fault(uint64_t time, enum recvshim_action action, uint64_t value, uint64_t origin,
+                                     uint64_t ordinal)
+{
+    struct recvshim_record record = fixture_record(time, (int64_t)value);
+    record.event = RECVSHIM_EVENT_FAULT;
+    record.injected = (uint16_t)(1U << action);
+    record.error = (uint16_t)(action == RECVSHIM_ACTION_ERROR ? value : 0);
+    record.rule = 1;
+    record.ordinal = ordinal;
+    record.injection.origin = origin;
+    record.injection.draw = action == RECVSHIM_ACTION_CORRUPT ? origin ^ ordinal : 0;
+    return record;
+}
+
 static struct recvshim_slot *slot_of(const struct trace *trace, uint32_t shard, uint64_t position)
 {
     return &trace->slots[shard * trace->header.slots + position % trace->header.slots];

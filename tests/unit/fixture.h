@@ -22,6 +22,10 @@ struct trace fixture_trace(enum recvshim_mode mode);
 /* A receive of `result` bytes at a time. */
 struct recvshim_record fixture_record(uint64_t time, int64_t result);
 
+/* A fault of rule 1, into the receive of that ordinal on the connection of that origin. */
+struct recvshim_record fixture_fault(uint64_t time, enum recvshim_action action, uint64_t value, uint64_t origin,
+                                     uint64_t ordinal);
+
 /* The steps of a producer (TRACE.md, "Protocol"): take a position, claim its slot, fill it, declare it whole. */
 uint64_t fixture_position(const struct trace *trace, uint32_t shard);
 bool fixture_claim(const struct trace *trace, uint32_t shard, uint64_t position, uint32_t tid);

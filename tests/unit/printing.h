@@ -22,6 +22,11 @@ struct recvshim_record with_peer(uint16_t family, const void *address, size_t le
 /* The line of text, after the time. */
 void expect_text(const struct recvshim_record *record, const char *expected);
 
+/* How a receive into which nothing was injected ends in JSON, and any other event; both in CSV. */
+#define JSON_NO_FAULTS  ",\"faults\":[],\"fault\":null}\n"
+#define JSON_NO_RECEIVE ",\"faults\":null,\"fault\":null}\n"
+#define CSV_NO_FAULTS   ",,,,,,\n"
+
 #define JSON_START "{\"time\":\"2001-09-09T01:46:41.623456789Z\","
 
 #endif

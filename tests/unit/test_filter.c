@@ -64,6 +64,21 @@ Test(filter, calls_are_receives)
     cr_assert_not(accepts("event", "start,exit", &record));
 }
 
+/* A fault belongs to a receive: all that chooses receives chooses it. */
+Test(filter, knows_faults)
+{
+    struct recvshim_record record = {
+        .event = RECVSHIM_EVENT_FAULT, .call = RECVSHIM_CALL_RECV, .fd = 5, .pid = 42, .connection = 7};
+    cr_assert(accepts("event", "fault", &record));
+    cr_assert(accepts("event", "all", &record));
+    cr_assert_not(accepts("event", "receive,error", &record));
+    cr_assert(accepts("call", "recv", &record));
+    cr_assert_not(accepts("call", "recvfrom", &record));
+    cr_assert(accepts("fd", "5", &record));
+    cr_assert(accepts("pid", "42", &record));
+    cr_assert(accepts("connection", "7", &record));
+}
+
 Test(filter, knows_the_connections_asked_for)
 {
     struct filter filter;

@@ -193,7 +193,7 @@ static void expect_json(const struct recvshim_record *record, const char *expect
 
 #define NOTHING_RECEIVED "\"requested\":null,\"size\":null,"
 #define NO_CALL          "\"flags\":[],\"error\":null,\"retries\":0,\"duration_ns\":null,"
-#define UNINTERRUPTED    ",\"signals\":null,\"signals_certain\":null,\"passed\":null}\n"
+#define UNINTERRUPTED    ",\"signals\":null,\"signals_certain\":null,\"passed\":null"
 #define AS_IT_WAS        "\"normalised\":false,\"injected\":false,"
 
 Test(life, json_has_null_where_nothing_is_meant)
@@ -203,7 +203,8 @@ Test(life, json_has_null_where_nothing_is_meant)
                 "\"event\":\"accept\",\"call\":null,\"fd\":5,\"connection\":7," NOTHING_RECEIVED "\"result\":5," NO_CALL
                 "\"peer\":{\"family\":\"inet\",\"address\":\"10.0.0.9\","
                 "\"port\":51234,\"scope_id\":0},\"local_port\":80,\"cause\":null," AS_IT_WAS
-                "\"first\":null,\"local_address\":\"10.0.0.1\",\"socket\":\"stream\",\"tcp\":null" UNINTERRUPTED);
+                "\"first\":null,\"local_address\":\"10.0.0.1\",\"socket\":\"stream\",\"tcp\":null" UNINTERRUPTED
+                    JSON_NO_RECEIVE);
 
     record = closed(CONNECTED | TCP, TCP_CLOSE_WAIT);
     record.tcp = (struct recvshim_tcp){.rtt = 123, .retransmits = 2, .state = TCP_CLOSE_WAIT, .unacked = 1};
@@ -211,13 +212,15 @@ Test(life, json_has_null_where_nothing_is_meant)
                 "\"event\":\"close\",\"call\":null,\"fd\":5,\"connection\":7," NOTHING_RECEIVED "\"result\":0," NO_CALL
                 "\"peer\":null,\"local_port\":null,\"cause\":null," AS_IT_WAS
                 "\"first\":\"peer\",\"local_address\":null,\"socket\":\"stream\","
-                "\"tcp\":{\"state\":\"CLOSE_WAIT\",\"rtt_us\":123,\"retransmits\":2,\"unacked\":1}" UNINTERRUPTED);
+                "\"tcp\":{\"state\":\"CLOSE_WAIT\",\"rtt_us\":123,\"retransmits\":2,\"unacked\":1}" UNINTERRUPTED
+                    JSON_NO_RECEIVE);
 
     record = life(RECVSHIM_EVENT_EXIT);
     record.result = 3;
-    expect_json(&record, "\"event\":\"exit\",\"call\":null,\"fd\":null,\"connection\":null," NOTHING_RECEIVED
-                         "\"result\":3," NO_CALL "\"peer\":null,\"local_port\":null,\"cause\":null," AS_IT_WAS
-                         "\"first\":null,\"local_address\":null,\"socket\":null,\"tcp\":null" UNINTERRUPTED);
+    expect_json(&record,
+                "\"event\":\"exit\",\"call\":null,\"fd\":null,\"connection\":null," NOTHING_RECEIVED
+                "\"result\":3," NO_CALL "\"peer\":null,\"local_port\":null,\"cause\":null," AS_IT_WAS
+                "\"first\":null,\"local_address\":null,\"socket\":null,\"tcp\":null" UNINTERRUPTED JSON_NO_RECEIVE);
 
     record = ended(CONNECTED | RECVSHIM_RESULT_PROGRAM_FIRST, 0);
     record.socket_type = SOCK_SEQPACKET;
@@ -225,7 +228,8 @@ Test(life, json_has_null_where_nothing_is_meant)
                 "\"event\":\"disconnect\",\"call\":\"recvfrom\",\"fd\":5,\"connection\":7,"
                 "\"requested\":16384,\"size\":0,\"result\":0," NO_CALL
                 "\"peer\":null,\"local_port\":null,\"cause\":\"eof\"," AS_IT_WAS
-                "\"first\":\"program\",\"local_address\":null,\"socket\":\"seqpacket\",\"tcp\":null" UNINTERRUPTED);
+                "\"first\":\"program\",\"local_address\":null,\"socket\":\"seqpacket\",\"tcp\":null" UNINTERRUPTED
+                    JSON_NO_FAULTS);
 }
 
 static void expect_csv(const struct recvshim_record *record, const char *expected)
@@ -238,15 +242,18 @@ Test(life, csv_has_the_same_at_its_end)
 {
     struct recvshim_record record = accepted();
     const char *text = print(&format_csv, &record, false);
-    cr_assert_not_null(strstr(text, ",normalised,injected,first,local_address,socket,tcp_state,tcp_rtt_us,"
-                                    "tcp_retransmits,tcp_unacked,signals,signals_certain,passed\n"));
+    cr_assert_not_null(
+        strstr(text, ",normalised,injected,first,local_address,socket,tcp_state,tcp_rtt_us,"
+                     "tcp_retransmits,tcp_unacked,signals,signals_certain,passed,faults,fault_rule,fault_value,"
+                     "fault_ordinal,fault_origin,fault_draw\n"));
     expect_csv(&record, "2001-09-09T01:46:41.623456789Z,42,42,curl,accept,,5,7,,,5,,,0,,inet,10.0.0.9,51234,0,80,,"
-                        "false,false,,10.0.0.1,stream,,,,,,,\n");
+                        "false,false,,10.0.0.1,stream,,,,,,," CSV_NO_FAULTS);
     record = closed(CONNECTED | TCP, TCP_ESTABLISHED);
     expect_csv(&record, "2001-09-09T01:46:41.623456789Z,42,42,curl,close,,5,7,,,0,,,0,,,,,,,,"
-                        "false,false,program,,stream,ESTABLISHED,0,0,0,,,\n");
+                        "false,false,program,,stream,ESTABLISHED,0,0,0,,," CSV_NO_FAULTS);
     record = life(RECVSHIM_EVENT_START);
-    expect_csv(&record, "2001-09-09T01:46:41.623456789Z,42,42,curl,start,,,,,,0,,,0,,,,,,,,false,false,,,,,,,,,,\n");
+    expect_csv(&record,
+               "2001-09-09T01:46:41.623456789Z,42,42,curl,start,,,,,,0,,,0,,,,,,,,false,false,,,,,,,,,," CSV_NO_FAULTS);
 }
 
 static void expect_chrome(const struct recvshim_record *record, const char *part)
@@ -280,10 +287,12 @@ Test(life, hostile_values_are_unknown)
     struct recvshim_record record = closed(CONNECTED | TCP, 255);
     record.socket_type = 77;
     expect_text(&record, "curl[42] close(5)  state unknown\n");
-    expect_json(&record, "\"event\":\"close\",\"call\":null,\"fd\":5,\"connection\":7," NOTHING_RECEIVED
-                         "\"result\":0," NO_CALL "\"peer\":null,\"local_port\":null,\"cause\":null," AS_IT_WAS
-                         "\"first\":null,\"local_address\":null,\"socket\":null,"
-                         "\"tcp\":{\"state\":\"unknown\",\"rtt_us\":0,\"retransmits\":0,\"unacked\":0}" UNINTERRUPTED);
+    expect_json(
+        &record,
+        "\"event\":\"close\",\"call\":null,\"fd\":5,\"connection\":7," NOTHING_RECEIVED "\"result\":0," NO_CALL
+        "\"peer\":null,\"local_port\":null,\"cause\":null," AS_IT_WAS
+        "\"first\":null,\"local_address\":null,\"socket\":null,"
+        "\"tcp\":{\"state\":\"unknown\",\"rtt_us\":0,\"retransmits\":0,\"unacked\":0}" UNINTERRUPTED JSON_NO_RECEIVE);
     record.tcp.state = 0;
     expect_text(&record, "curl[42] close(5)\n");
     cr_assert_not_null(strstr(print(&format_json, &record, false), "\"state\":\"unknown\""));

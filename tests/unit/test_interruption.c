@@ -131,25 +131,29 @@ Test(interruption, is_told_to_programs)
         const char *signals, *json, *csv;
     } of_retried[] =
         {
-            {EXACT, "ALRM,USR1", ",\"signals\":[\"SIGUSR1\",\"SIGALRM\"],\"signals_certain\":true,\"passed\":null}\n",
-             ",SIGUSR1|SIGALRM,true,\n"},
-            {CANDIDATES, "", ",\"signals\":[],\"signals_certain\":false,\"passed\":null}\n", ",,false,\n"},
-            {PASSED, "ALRM", ",\"signals\":null,\"signals_certain\":null,\"passed\":null}\n", ",,,\n"},
+            {EXACT, "ALRM,USR1",
+             ",\"signals\":[\"SIGUSR1\",\"SIGALRM\"],\"signals_certain\":true,\"passed\":null" JSON_NO_FAULTS,
+             ",SIGUSR1|SIGALRM,true," CSV_NO_FAULTS},
+            {CANDIDATES, "", ",\"signals\":[],\"signals_certain\":false,\"passed\":null" JSON_NO_FAULTS,
+             ",,false," CSV_NO_FAULTS},
+            {PASSED, "ALRM", ",\"signals\":null,\"signals_certain\":null,\"passed\":null" JSON_NO_FAULTS,
+             ",,," CSV_NO_FAULTS},
         },
       of_interrupted[] = {
-          {EXACT, "TERM", ",\"signals\":[\"SIGTERM\"],\"signals_certain\":true,\"passed\":false}\n",
-           ",SIGTERM,true,false\n"},
-          {PASSED, "", ",\"signals\":null,\"signals_certain\":null,\"passed\":true}\n", ",,,true\n"},
+          {EXACT, "TERM", ",\"signals\":[\"SIGTERM\"],\"signals_certain\":true,\"passed\":false" JSON_NO_FAULTS,
+           ",SIGTERM,true,false" CSV_NO_FAULTS},
+          {PASSED, "", ",\"signals\":null,\"signals_certain\":null,\"passed\":true" JSON_NO_FAULTS,
+           ",,,true" CSV_NO_FAULTS},
       };
     for (size_t i = 0; i < sizeof of_retried / sizeof of_retried[0]; i++) {
         struct recvshim_record record = retried(1, of_retried[i].flags, of_retried[i].signals);
         cr_assert_str_eq(json_end(&record), of_retried[i].json);
-        cr_assert_str_eq(csv_end(&record, 3), of_retried[i].csv);
+        cr_assert_str_eq(csv_end(&record, 9), of_retried[i].csv);
     }
     for (size_t i = 0; i < sizeof of_interrupted / sizeof of_interrupted[0]; i++) {
         struct recvshim_record record = interrupted(of_interrupted[i].flags, of_interrupted[i].signals);
         cr_assert_str_eq(json_end(&record), of_interrupted[i].json);
-        cr_assert_str_eq(csv_end(&record, 3), of_interrupted[i].csv);
+        cr_assert_str_eq(csv_end(&record, 9), of_interrupted[i].csv);
     }
 }
 
@@ -173,7 +177,7 @@ Test(interruption, is_nothing_of_other_records)
     cr_assert_eq(interruption_of(&record).outcome, OUTCOME_NONE, "it was not interrupted");
     cr_assert_eq(interruption_of(&record).certainty, CERTAINTY_UNKNOWN);
     cr_assert_eq(interruption_of(&record).signals, 0);
-    cr_assert_str_eq(json_end(&record), ",\"signals\":null,\"signals_certain\":null,\"passed\":null}\n");
+    cr_assert_str_eq(json_end(&record), ",\"signals\":null,\"signals_certain\":null,\"passed\":null" JSON_NO_FAULTS);
     for (unsigned int kind = RECVSHIM_EVENT_CONNECT; kind <= UINT8_MAX; kind++) {
         record = retried(7, EXACT | PASSED | INTENT, "TERM");
         record.event = (uint8_t)kind;
@@ -188,14 +192,15 @@ Test(interruption, gives_way_to_a_local_address)
     record.family = AF_INET6;
     const char *line = print(&format_json, &record, false);
     cr_assert_not_null(strstr(line, ",\"local_address\":\"::40:0:0:0\""), "%s", line);
-    cr_assert_str_eq(json_end(&record), ",\"signals\":null,\"signals_certain\":null,\"passed\":null}\n");
+    cr_assert_str_eq(json_end(&record), ",\"signals\":null,\"signals_certain\":null,\"passed\":null" JSON_NO_FAULTS);
     cr_assert_eq(interruption_of(&record).outcome, OUTCOME_RETRIED);
 
     memcpy(record.local_address, (uint8_t[]){127, 0, 0, 1}, 4);
     record.family = AF_INET;
     line = print(&format_json, &record, false);
     cr_assert_not_null(strstr(line, ",\"local_address\":\"127.0.0.1\""), "%s", line);
-    cr_assert_str_eq(json_end(&record), ",\"signals\":[\"SIGTERM\"],\"signals_certain\":true,\"passed\":null}\n");
+    cr_assert_str_eq(json_end(&record),
+                     ",\"signals\":[\"SIGTERM\"],\"signals_certain\":true,\"passed\":null" JSON_NO_FAULTS);
 
     record = retried(1, EXACT | RECVSHIM_RESULT_TCP | RECVSHIM_RESULT_PEER, "TERM");
     record.event = RECVSHIM_EVENT_DISCONNECT;
@@ -228,7 +233,8 @@ Test(interruption, survives_hostile_records)
     const char *line = json_end(&all);
     cr_assert_not_null(strstr(line, "[\"SIGHUP\",\"SIGINT\","), "%s", line);
     cr_assert_not_null(strstr(line, ",\"SIGSYS\",\"SIG32\",\"SIG33\",\"SIGRTMIN\","), "%s", line);
-    cr_assert_not_null(strstr(line, "\"SIGRTMAX\"],\"signals_certain\":true,\"passed\":false}\n"), "%s", line);
+    cr_assert_not_null(strstr(line, "\"SIGRTMAX\"],\"signals_certain\":true,\"passed\":false" JSON_NO_FAULTS), "%s",
+                       line);
     size_t names = 0;
     for (const char *at = line; (at = strstr(at, "\"SIG")) != NULL; at++)
         names++;

@@ -1,11 +1,13 @@
 /* What is found under a trace's name is not believed. */
 #include "fixture.h"
+#include "trace/fault_rules.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -80,6 +82,36 @@ Test(map, opens_only_what_is_a_file)
     unlink(path);
     unlink(link_path);
     rmdir(directory);
+}
+
+Test(map, shows_the_rules_of_its_maker)
+{
+    static struct fault_rules faults = {.count = 2};
+    struct trace_options options = {.size = TRACE_SIZE_MIN, .events = 5, .tracing = true, .faults = &faults};
+    struct trace trace;
+    for (uint64_t i = 0; i < faults.count; i++)
+        faults.rules[i] = (struct recvshim_rule){.calls = 3, .low = i, .draw = 4711 + i};
+    int fd = memfd_create("trace", MFD_CLOEXEC);
+    cr_assert_null(trace_format(fd, &options).what);
+    cr_assert_null(trace_map(fd, TRACE_READ, &trace).what);
+    cr_assert_eq(trace.control->tracing, 1);
+    cr_assert_eq(trace.control->events, 5);
+    cr_assert_eq(trace.control->generation, 0, "each process has its own");
+    cr_assert_eq(trace.control->rules, 2);
+    cr_assert_eq(memcmp(trace.control->rule_words, faults.rules, 2 * sizeof faults.rules[0]), 0);
+    cr_assert_eq(trace.control->rule_words[2][0], 0);
+    trace_close(&trace);
+}
+
+Test(map, tells_counts_of_one_generation_from_another)
+{
+    uint64_t word = recvshim_count_word(6, 17);
+    cr_assert_eq(recvshim_counted(word, 6), 17);
+    cr_assert_eq(recvshim_counted(word, 8), 0);
+    cr_assert_eq(recvshim_counted(word, 6 + (1U << 24)), 17, "the tag has 24 bits");
+    cr_assert_eq(recvshim_counted(word, 0), 0);
+    cr_assert_eq(recvshim_counted(recvshim_count_word(UINT32_MAX, RECVSHIM_COUNT_MAX), UINT32_MAX), RECVSHIM_COUNT_MAX);
+    cr_assert_eq(recvshim_counted(17, 0), 17);
 }
 
 Test(map, wants_memory_sealed)

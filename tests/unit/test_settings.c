@@ -125,6 +125,24 @@ Test(settings, look_ups)
     refused("LOOKUP", "never");
 }
 
+Test(settings, faults)
+{
+    static const char value[] = "recv:eof;*:delay=1ms";
+    cr_expect_eq(accepted("FAULT", value).fault, value, "the value itself is kept");
+    cr_expect_not_null(accepted("FAULT", "# nothing yet").fault);
+    struct settings settings = defaults;
+    cr_expect_str_eq(settings_parse(&settings, "FAULT", "recv:eof:fd=x"),
+                     "rules as CALLS:ACTION[:OPTION]...: in 'recv:eof:fd=x' at character 13: 'x' is no value of fd; "
+                     "expected a descriptor, 0 to 2147483647");
+    cr_expect_str_eq(settings_parse(&settings, "FAULT", "*:eof;*:drop;*:eof:fd=1"),
+                     "rules as CALLS:ACTION[:OPTION]...: rule 3 '*:eof:fd=1' can never act: rule 1 '*:eof' always acts "
+                     "first");
+    refused("FAULT", "recv");
+    settings.fault = value;
+    cr_expect_str_eq(settings_switch_off(&settings, "FAULT"), "no fault is injected");
+    cr_expect_null(settings.fault);
+}
+
 Test(settings, every_name_can_be_switched_off)
 {
     const char *name;

@@ -228,7 +228,9 @@ Test(stats, prints_json)
     expect_printed("\"comm\":\"a\\u001b[31m\\\"b\\\\\\u000a\\ufffd\"");
     expect_printed("\"receive_bytes\":{\"count\":5,\"sum\":210,\"min\":3,\"p50\":50,\"p90\":100,\"p99\":100,"
                    "\"max\":100,\"buckets\":[{\"from\":3,\"to\":3,\"count\":1},");
-    expect_printed("\"losses\":{\"overwritten\":0,\"dropped\":0,\"died\":0,\"pending\":0,\"complete_since\":null}}\n");
+    expect_printed("\"losses\":{\"overwritten\":0,\"dropped\":0,\"died\":0,\"pending\":0,\"complete_since\":null},"
+                   "\"injections\":{\"error\":0,\"eof\":0,\"short\":0,\"delay\":0,\"interrupt\":0,\"truncate\":0,"
+                   "\"drop\":0,\"corrupt\":0,\"scope\":0,\"unknown\":0}}\n");
     int status = system("command -v python3 >/dev/null || exit 77"); /* NOLINT: nothing of it comes from outside */
     if (status == 0) {
         FILE *check = popen("python3 -c 'import json, sys; json.load(sys.stdin)'", "w"); /* NOLINT */

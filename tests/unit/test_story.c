@@ -94,6 +94,9 @@ Test(story, sums_up)
     again.error = ECONNREFUSED;
     cr_assert_str_eq(TOLD(refused, again, life(RECVSHIM_EVENT_CLOSE, 40, 0)),
                      "connection 7: 0 receives, 0 bytes, 1 error in 0 us; never connected: ECONNREFUSED; closed\n");
+    struct recvshim_record fault = fixture_fault(1000001000, RECVSHIM_ACTION_SHORT, 5, 4711, 1);
+    cr_assert_str_eq(TOLD(received(0, 1), fault),
+                     "connection 7: 1 receive, 1 byte, 1 fault injected in 1 us; no close in the trace\n");
 }
 
 TestSuite(story_shown, .init = shell_begin, .fini = shell_end, .timeout = 30);

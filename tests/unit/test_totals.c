@@ -103,6 +103,31 @@ Test(totals, leaves_out_what_was_only_looked_at)
     cr_assert_eq(totals.events[RECVSHIM_EVENT_RECEIVE][RECVSHIM_CALL_RECV], 4);
 }
 
+/* Its own facts lie where a receive has its retries, its duration and its addresses. */
+Test(totals, faults_are_no_receives)
+{
+    struct recvshim_record fault = fixture_fault(10, RECVSHIM_ACTION_ERROR, ECONNRESET, 4711, 3);
+    fault.result_flags = UINT16_MAX;
+    fault.family = AF_INET;
+    add(&fault);
+    fault = fixture_fault(20, RECVSHIM_ACTION_SHORT, 5, 4711, 4);
+    add(&fault);
+    add(&fault);
+    fault.injected = UINT16_MAX;
+    add(&fault);
+    cr_assert_eq(totals.injections[RECVSHIM_ACTION_ERROR], 1);
+    cr_assert_eq(totals.injections[RECVSHIM_ACTION_SHORT], 2);
+    cr_assert_eq(totals.injections[RECVSHIM_ACTIONS], 1);
+    cr_assert_eq(totals.events[RECVSHIM_EVENT_FAULT][RECVSHIM_CALL_RECV], 4);
+    cr_assert_eq(totals.all.receives + totals.all.bytes + totals.all.errors + totals.all.retries, 0);
+    cr_assert_eq(totals.sizes.count + totals.durations.count, 0);
+    cr_assert_eq(totals.interruptions.count + totals.against_intent.receives, 0);
+    const struct connection *connection = table_at(&totals.connections, 0);
+    cr_assert_eq(connection->known & (CONNECTION_LOCAL | CONNECTION_TCP | CONNECTION_RECEIVED | CONNECTION_ENDED), 0);
+    cr_assert_eq(connection->first, 10);
+    cr_assert_eq(connection->last, 20);
+}
+
 Test(totals, tells_of_every_retry_what_interrupted)
 {
     struct recvshim_record record = event(RECVSHIM_EVENT_RECEIVE, 10);

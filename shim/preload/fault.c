@@ -1,0 +1,224 @@
+#include "fault.h"
+
+#include "connection.h"
+#include "fault_counts.h"
+#include "origin.h"
+
+#include <stddef.h>
+#include <string.h>
+
+HOT struct fault_own fault_own;
+
+/* Written by the constructor, and never again. */
+static struct recvshim_rule own[RECVSHIM_MAX_RULES];
+static uint64_t seed;
+
+static inline struct fault_brief brief_of_rule(const struct recvshim_rule *rule)
+{
+    return (struct fault_brief){rule->calls, rule->fd, fault_asks_peer(rule), rule->after != 0};
+}
+
+static void add_brief(struct fault_brief *any, struct fault_brief brief)
+{
+    any->calls |= brief.calls;
+    any->asks_peer |= brief.asks_peer;
+    any->counts_bytes |= brief.counts_bytes;
+}
+
+bool fault_start(const struct fault_rules *rules, uint64_t with_seed)
+{
+    seed = with_seed;
+    if (!fault_counts_start(recorder_rules()))
+        return false;
+    memcpy(own, rules->rules, rules->count * sizeof own[0]);
+    for (uint32_t i = 0; i < rules->count; i++)
+        add_brief(&fault_own.any, brief_of_rule(&own[i]));
+    fault_own.rules = rules->count;
+    return true;
+}
+
+/* ---- the rules in force ---- */
+
+/* The command writes the page as a seqlock: while it does, the generation is odd, and nothing is injected. Acquire: the
+ * rules that are read below are not older than this. */
+static inline void find_rules(struct fault_plan *plan)
+{
+    const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
+    plan->control = NULL;
+    plan->rules = fault_own.rules;
+    plan->generation = atomic_load_explicit(&control->generation, memory_order_acquire);
+    if (__builtin_expect(plan->generation == 0, 1))
+        return;
+    uint32_t count = atomic_load_explicit(&control->rules, memory_order_relaxed);
+    plan->control = control;
+    plan->rules = (plan->generation & 1U) == 0 && count <= RECVSHIM_MAX_RULES ? count : 0;
+}
+
+static inline struct fault_brief brief_of(const struct fault_plan *plan, uint32_t index)
+{
+    if (plan->control == NULL)
+        return brief_of_rule(&own[index]);
+    struct recvshim_rule rule;
+    uint64_t words[3]; /* calls and fd; family and port; after */
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++)
+        words[i] = atomic_load_explicit(&plan->control->rule_words[index][i], memory_order_relaxed);
+    memcpy(&rule, words, sizeof words);
+    return brief_of_rule(&rule);
+}
+
+static inline bool may_select(struct fault_brief brief, const struct call *call)
+{
+    return (brief.calls >> call->which & 1U) != 0 && (brief.fd < 0 || brief.fd == call->fd);
+}
+
+/* The rule, copied where it is of a page that somebody else may have written, or is writing; NULL where it is no good.
+ */
+static const struct recvshim_rule *take_rule(const struct fault_plan *plan, uint32_t index, struct recvshim_rule *copy)
+{
+    if (plan->control == NULL)
+        return &own[index];
+    uint64_t words[RECVSHIM_RULE_WORDS];
+    for (size_t i = 0; i < RECVSHIM_RULE_WORDS; i++)
+        words[i] = atomic_load_explicit(&plan->control->rule_words[index][i], memory_order_relaxed);
+    /* If any of these words is of another generation, the generation is another by now: this fence meets the
+     * writer's. */
+    atomic_thread_fence(memory_order_acquire);
+    if (atomic_load_explicit(&plan->control->generation, memory_order_relaxed) != plan->generation)
+        return NULL;
+    memcpy(copy, words, sizeof *copy);
+    return fault_rule_valid(copy) ? copy : NULL;
+}
+
+/* ---- the plan ---- */
+
+/* Which of the rules may have to do with the call. */
+static inline void look_through(const struct call *call, struct fault_plan *plan)
+{
+    if (plan->control == NULL) {
+        plan->counts_bytes = fault_own.any.counts_bytes;
+        if ((fault_own.any.calls >> call->which & 1U) == 0)
+            return;
+    }
+    for (uint32_t i = 0; i < plan->rules; i++) {
+        struct fault_brief brief = brief_of(plan, i);
+        plan->counts_bytes |= brief.counts_bytes;
+        if (may_select(brief, call)) {
+            plan->selects = true;
+            plan->asks_peer |= brief.asks_peer;
+        }
+    }
+}
+
+/* A connection that has one descriptor has the place of that, and its id says whose the place is: nothing else has to
+ * come back into the caches. */
+void fault_begin(const struct call *call, uint64_t word, struct fault_plan *plan)
+{
+    find_rules(plan);
+    plan->delay = 0;
+    plan->fault.action = RECVSHIM_ACTIONS;
+    plan->fault.source = NULL;
+    plan->ended = plan->selects = plan->asks_peer = plan->counts_bytes = false;
+    plan->connection = NULL;
+    if (plan->rules == 0)
+        return;
+    uint64_t id = connection_id(word);
+    uint32_t place = __builtin_expect(id != 0 && (word & CONNECTION_DUPLICATED) == 0, 1) ? (uint32_t)call->fd
+                                                                                         : origin_place(call->fd, id);
+    plan->shares_place = place == ORIGIN_PLACES - 1;
+    plan->connection = fault_counts_connection(place, id, plan->generation);
+    if (plan->connection == NULL)
+        return;
+    plan->fault.ordinal = atomic_fetch_add_explicit(&plan->connection->receives, 1, memory_order_relaxed) + 1;
+    plan->ended = atomic_load_explicit(&plan->connection->ended, memory_order_relaxed) != 0;
+    look_through(call, plan);
+}
+
+/* Count the call for the rule, and tell whether it is one of its `when`. */
+static bool is_due(const struct recvshim_rule *rule, const struct fault_pair *pair, const struct fault_plan *plan)
+{
+    if (fault_is_always_due(rule))
+        return true;
+    if (rule->per == RECVSHIM_PER_CONNECTION && fault_rule_counts_every_call(rule))
+        return fault_is_due(rule, plan->fault.ordinal);
+    return pair->calls != NULL && fault_is_due(rule, fault_count(pair->calls, plan->generation));
+}
+
+static bool is_left(const struct recvshim_rule *rule, const struct fault_pair *pair, const struct fault_plan *plan)
+{
+    return rule->times == 0 || (pair->taken != NULL && fault_counted(pair->taken, plan->generation) < rule->times);
+}
+
+static void choose(const struct recvshim_rule *rule, uint32_t index, uint64_t key, struct fault_plan *plan)
+{
+    plan->fault.action = (enum recvshim_action)rule->action;
+    plan->fault.rule = index + 1;
+    plan->fault.value = fault_value(rule, key);
+    plan->fault.draw = rule->action == RECVSHIM_ACTION_CORRUPT ? fault_draw(rule, key) : 0;
+    plan->times = rule->times;
+    plan->counter = rule->counter;
+    plan->per = rule->per;
+}
+
+/* A delay is not chosen: all add up. */
+static void add_delay(const struct recvshim_rule *rule, uint32_t index, uint64_t key, struct fault_plan *plan,
+                      const struct fault_questions *questions, const struct call *call)
+{
+    struct fault_plan of_delay = *plan;
+    choose(rule, index, key, &of_delay);
+    if (!fault_take(&of_delay))
+        return;
+    plan->delay += of_delay.fault.value;
+    questions->tell(call, &of_delay.fault);
+}
+
+void fault_plan(struct fault_facts *facts, const struct fault_questions *questions, struct fault_plan *plan)
+{
+    facts->origin = plan->fault.origin = origin_of(facts->call->fd);
+    facts->received = atomic_load_explicit(&plan->connection->received, memory_order_relaxed);
+    for (uint32_t i = 0; i < plan->rules; i++) {
+        struct recvshim_rule copy;
+        const struct recvshim_rule *rule =
+            may_select(brief_of(plan, i), facts->call) ? take_rule(plan, i, &copy) : NULL;
+        if (rule == NULL)
+            continue;
+        if (facts->type < 0 && fault_asks_type(rule))
+            facts->type = questions->type(facts->call);
+        if (!fault_selects(rule, facts))
+            continue;
+        struct fault_pair pair = fault_counts_of(rule, i, plan->connection);
+        if (!is_due(rule, &pair, plan))
+            continue;
+        uint64_t key = fault_key(seed, i + 1, facts->origin, plan->fault.ordinal);
+        if (!fault_happens(rule, key) || !is_left(rule, &pair, plan))
+            continue;
+        if (rule->action == RECVSHIM_ACTION_DELAY)
+            add_delay(rule, i, key, plan, questions, facts->call);
+        else if (plan->fault.action == RECVSHIM_ACTIONS)
+            choose(rule, i, key, plan);
+    }
+}
+
+/* ---- what became of it ---- */
+
+bool fault_take(const struct fault_plan *plan)
+{
+    const struct recvshim_rule rule = {.per = plan->per, .counter = plan->counter};
+    uint32_t index = plan->fault.rule - 1;
+    if (plan->times != 0 &&
+        !fault_count_up_to(fault_counts_of(&rule, index, plan->connection).taken, plan->generation, plan->times))
+        return false;
+    fault_counts_injected(index, plan->generation);
+    return true;
+}
+
+void fault_end(const struct fault_plan *plan)
+{
+    if (!plan->shares_place)
+        atomic_store_explicit(&plan->connection->ended, 1, memory_order_relaxed);
+}
+
+void fault_received(const struct fault_plan *plan, uint64_t bytes)
+{
+    if (plan->counts_bytes)
+        atomic_fetch_add_explicit(&plan->connection->received, bytes, memory_order_relaxed);
+}

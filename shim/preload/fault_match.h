@@ -1,0 +1,54 @@
+/* Whether a rule of fault injection has to do with a receive, and what it draws. Pure: rules and facts go in. */
+#ifndef FAULT_MATCH_H
+#define FAULT_MATCH_H
+
+#include "call.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+/* What is known of a receive before it is made. */
+struct fault_facts {
+    const struct call *call;
+    int type; /* the socket's, as SOCK_STREAM; 0 where it cannot be known, -1: not asked yet */
+    bool has_peer;
+    struct recvshim_address peer; /* of the connection, or the source of the datagram that is to come */
+    uint64_t origin;              /* of its connection */
+    uint64_t received;            /* bytes on its connection until now */
+};
+
+/* Whether the rule counts this receive: calls, descriptor, socket, peer, and what its action can act on. */
+bool fault_selects(const struct recvshim_rule *rule, const struct fault_facts *facts);
+
+/* Whether the rule looks at the socket's type, or at its peer. */
+bool fault_asks_type(const struct recvshim_rule *rule);
+static inline bool fault_asks_peer(const struct recvshim_rule *rule)
+{
+    return rule->family != 0 || rule->port != 0;
+}
+
+/* Whether its `when` is any. */
+static inline bool fault_is_always_due(const struct recvshim_rule *rule)
+{
+    return rule->first == 1 && rule->last == UINT64_MAX && rule->step == 1;
+}
+
+/* Whether the Nth of the receives that it counts, from 1, is one of its `when`. */
+static inline bool fault_is_due(const struct recvshim_rule *rule, uint64_t count)
+{
+    return count >= rule->first && count <= rule->last && (count - rule->first) % rule->step == 0;
+}
+
+/* What all random choices for one receive follow from. `number` is the rule's, from 1; `ordinal` the receive's on its
+ * connection. */
+uint64_t fault_key(uint64_t seed, uint32_t number, uint64_t origin, uint64_t ordinal);
+
+/* The choices: whether it happens, the action's value, what a `corrupt` draws its bits from (never 0). */
+bool fault_happens(const struct recvshim_rule *rule, uint64_t key);
+uint64_t fault_value(const struct recvshim_rule *rule, uint64_t key);
+uint64_t fault_draw(const struct recvshim_rule *rule, uint64_t key);
+
+/* Flip so many bits, or all where there are fewer. */
+void fault_flip(void *data, size_t size, uint64_t bits, uint64_t draw);
+
+#endif

@@ -1,0 +1,142 @@
+/* What comes while a receive is being delayed, or is not made at all. Each way tells what became of it, and how many
+ * milliseconds it took. */
+#include "victim.h"
+
+#include <setjmp.h>
+
+static int fds[2];
+static uint64_t begun;
+
+static void say_elapsed(void)
+{
+    say("elapsed", (long long)((nanoseconds(CLOCK_MONOTONIC) - begun) / 1000000));
+}
+
+static void *receive_for_ever(void *nothing)
+{
+    char byte;
+    for (;;)
+        recv(fds[0], &byte, 1, 0);
+    return nothing;
+}
+
+static void cancel(void)
+{
+    pthread_t thread;
+    void *result;
+    begun = nanoseconds(CLOCK_MONOTONIC);
+    must(pthread_create(&thread, NULL, receive_for_ever, NULL) == 0, "pthread_create");
+    nanosleep(&(struct timespec){.tv_nsec = 50000000}, NULL);
+    pthread_cancel(thread);
+    must(pthread_join(thread, &result) == 0, "pthread_join");
+    say("cancelled", result == PTHREAD_CANCELED);
+    char byte = 0;
+    say("left", recv(fds[0], &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 1);
+    say_elapsed();
+}
+
+/* With what is already there for the receive to take: a cancellation may not lose it. */
+static void cancel_with_data(void)
+{
+    must(send(fds[1], "x", 1, 0) == 1, "send");
+    cancel();
+}
+
+static volatile sig_atomic_t handled;
+
+static void note(int signal)
+{
+    (void)signal;
+    handled++;
+}
+
+static void interrupt_after(int signal_flags, long microseconds)
+{
+    handle(SIGALRM, note, signal_flags);
+    struct itimerval timer = {.it_value = {.tv_usec = microseconds}};
+    must(setitimer(ITIMER_REAL, &timer, NULL) == 0, "setitimer");
+}
+
+static void receive_alarmed(int flags)
+{
+    char byte;
+    must(send(fds[1], "x", 1, 0) == 1, "send");
+    interrupt_after(flags, 50000);
+    begun = nanoseconds(CLOCK_MONOTONIC);
+    errno = 0;
+    say("result", recv(fds[0], &byte, 1, 0));
+    say("errno", errno);
+    say("handled", handled);
+    say_elapsed();
+}
+
+static void alarmed(void)
+{
+    receive_alarmed(0);
+}
+
+static void alarmed_with_restart(void)
+{
+    receive_alarmed(SA_RESTART);
+}
+
+static sigjmp_buf out;
+
+static void jump_out(int signal)
+{
+    (void)signal;
+    siglongjmp(out, 1);
+}
+
+static void jump(void)
+{
+    char byte;
+    must(send(fds[1], "x", 1, 0) == 1, "send");
+    handle(SIGALRM, jump_out, 0);
+    begun = nanoseconds(CLOCK_MONOTONIC);
+    if (sigsetjmp(out, 1) == 0) {
+        struct itimerval timer = {.it_value = {.tv_usec = 50000}};
+        must(setitimer(ITIMER_REAL, &timer, NULL) == 0, "setitimer");
+        recv(fds[0], &byte, 1, 0);
+        say("returned", 1);
+    }
+    say_elapsed();
+    say("result", recv(fds[0], &byte, 1, 0));
+}
+
+/* What a receive that is not made leaves behind. */
+static void cancel_type(void)
+{
+    char byte;
+    int type = -1;
+    recv(fds[0], &byte, 1, 0);
+    pthread_setcanceltype(PTHREAD_CANCEL_DEFERRED, &type);
+    say("deferred", type == PTHREAD_CANCEL_DEFERRED);
+}
+
+static void error_queue(void)
+{
+    char byte;
+    int tcp[2];
+    tcp_pair(tcp, NULL);
+    say("first", recv(tcp[0], &byte, 1, 0));
+    say("queue", recv(tcp[0], &byte, 1, MSG_ERRQUEUE));
+    say("errno", errno);
+    say("last", recv(tcp[0], &byte, 1, 0));
+}
+
+int main(int argc, char **argv)
+{
+    static const struct way ways[] = {
+        {"cancel", cancel},
+        {"cancel-with-data", cancel_with_data},
+        {"alarmed", alarmed},
+        {"alarmed-with-restart", alarmed_with_restart},
+        {"jump", jump},
+        {"cancel-type", cancel_type},
+        {"error-queue", error_queue},
+    };
+    (void)argc;
+    pair(SOCK_STREAM, fds);
+    return show_way(ways, sizeof ways / sizeof ways[0], argv);
+}

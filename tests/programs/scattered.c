@@ -1,0 +1,70 @@
+/* Four threads that make their own connections and receive on them, each at a pace of its own that no two runs share:
+ * tells thread by thread what came of each receive, and what random() and rand() then give. `pause=0`: without the
+ * pauses. Each receive is of up to 8 bytes. */
+#include "victim.h"
+
+#include <sched.h>
+
+#define THREADS     4
+#define CONNECTIONS 3
+#define RECEIVES    40
+
+static bool pauses;
+static char results[THREADS][CONNECTIONS * RECEIVES + 1];
+
+/* From the clock: another one each time. */
+static void pause_somehow(void)
+{
+    uint64_t noise = nanoseconds(CLOCK_MONOTONIC) / 7;
+    if (!pauses || noise % 4 == 0)
+        return;
+    if (noise % 4 == 1)
+        sched_yield();
+    else
+        nanosleep(&(struct timespec){.tv_nsec = (long)(noise % 50000)}, NULL);
+}
+
+static char letter(ssize_t result)
+{
+    return (char)(result < 0 ? (errno == EIO ? 'E' : '?') : result == 0 ? '.' : '0' + result);
+}
+
+static void *receive_all(void *argument)
+{
+    char *result = argument;
+    for (int connection = 0; connection < CONNECTIONS; connection++) {
+        int fds[2];
+        pause_somehow();
+        if (connection == 0)
+            tcp_pair(fds, NULL);
+        else
+            pair(SOCK_STREAM, fds);
+        for (int i = 0; i < RECEIVES; i++) {
+            char data[8] = "12345678";
+            must(send(fds[1], data, sizeof data, 0) == sizeof data, "send");
+            pause_somehow();
+            errno = 0;
+            *result++ = letter(recv(fds[0], data, sizeof data, 0));
+        }
+        close(fds[0]);
+        close(fds[1]);
+    }
+    return NULL;
+}
+
+int main(int argc, char **argv)
+{
+    pthread_t threads[THREADS];
+    (void)argc;
+    pauses = number(argv + 1, "pause", 1) != 0;
+    srandom(7);
+    srand(7);
+    for (int i = 0; i < THREADS; i++)
+        must(pthread_create(&threads[i], NULL, receive_all, results[i]) == 0, "pthread_create");
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    for (int i = 0; i < THREADS; i++)
+        printf("%s\n", results[i]);
+    printf("random %ld %d %ld\n", random(), rand(), lrand48());
+    return 0;
+}
