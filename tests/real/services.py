@@ -10,6 +10,7 @@ import random
 import signal
 import socket
 import subprocess
+import sys
 import threading
 import time
 
@@ -49,18 +50,25 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("Content-Length", str(size))
         self.end_headers()
-        with contextlib.suppress(ConnectionError):  # a client may have had enough
-            for block in random_blocks(size):
-                self.wfile.write(block)
+        for block in random_blocks(size):
+            self.wfile.write(block)
 
     def log_message(self, *_):
         pass
 
 
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    # A client may have had enough.
+    def handle_error(self, request, client_address):
+        if not issubclass(sys.exc_info()[0], ConnectionError):
+            super().handle_error(request, client_address)
+
+
 @contextlib.contextmanager
 def http_server():
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
+    with Server(("127.0.0.1", 0), Handler) as server:
         serving = threading.Thread(target=functools.partial(server.serve_forever, poll_interval=0.01))
         serving.start()
         try:
