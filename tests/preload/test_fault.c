@@ -503,3 +503,35 @@ Test(fault, the_error_queue_has_no_end)
     cr_expect(said(&job, "first") == 0 && said(&job, "last") == 0);
     cr_expect(said(&job, "queue") == -1 && said(&job, "errno") == EAGAIN);
 }
+
+/* No signal is blamed for what was made up. */
+Test(fault, made_up_interruptions_have_no_signal)
+{
+    struct finished job = delayed("handled-elsewhere", "*:interrupt=2", NULL);
+    cr_expect_eq(said(&job, "result"), 1);
+    struct ring ring = read_receives(trace_path());
+    cr_assert_eq(ring.count, 1);
+    cr_expect_eq(ring.records[0].retries, 2);
+    cr_expect_eq(ring.records[0].result_flags &
+                     (RECVSHIM_RESULT_SIGNALS | RECVSHIM_RESULT_CANDIDATES | RECVSHIM_RESULT_INTENT),
+                 0);
+    free_ring(&ring);
+}
+
+Test(fault, a_drop_is_interrupted_as_the_receive_would_be)
+{
+    static const char *const policies[] = {"RECVSHIM_EINTR=never", "RECVSHIM_EINTR=restart", "RECVSHIM_EINTR=intent"};
+    for (size_t i = 0; i < 3; i++) {
+        struct finished job = delayed("alarmed-behind-a-drop", "*:drop", policies[i]);
+        cr_expect(said(&job, "result") == -1 && said(&job, "errno") == EINTR, "%s", policies[i]);
+        cr_expect_lt(said(&job, "elapsed"), 10000);
+    }
+}
+
+/* It has its parent's memory, and nothing of its parent's counts. */
+Test(fault, children_of_vfork_are_left_alone)
+{
+    struct finished job = delayed("vforked", "*:error=EIO:when=1", NULL);
+    cr_expect_eq(said(&job, "child"), 1);
+    cr_expect_eq(said(&job, "parent"), -1);
+}
