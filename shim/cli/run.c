@@ -1,5 +1,7 @@
 /* recvshim run: run a program under the shim and print its events as they happen. */
+#include "chance.h"
 #include "command.h"
+#include "fault_options.h"
 #include "feed.h"
 #include "inspect.h"
 #include "launch.h"
@@ -13,6 +15,7 @@
 #include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -24,6 +27,7 @@
 struct arguments {
     char **command; /* with its arguments; NULL ends it */
     struct settings settings;
+    struct fault_options faults;
     const char *trace; /* NULL: in memory, and gone in the end */
     struct output_options output;
     bool quiet;
@@ -46,7 +50,7 @@ enum {
     KEY_SEED
 };
 
-static const struct argp_child children[] = {{&output_argp, 0, NULL, 0}, {0}};
+static const struct argp_child children[] = {{&output_argp, 0, NULL, 0}, {&fault_argp, 0, "", 4}, {0}};
 
 static const struct argp_option options[] = {
     {"quiet", 'q', NULL, 0, "Print events only: no remarks on what could not be traced, or was lost", 1},
@@ -66,7 +70,7 @@ static const struct argp_option options[] = {
     {"scope", KEY_SCOPE, "POLICY", 0, "IPv6 scope ids: canonical (the default), strip, kame, keep", 3},
     {"lookup", KEY_LOOKUP, "SWITCH", 0,
      "Ask the kernel for addresses and TCP's state: auto (the default: until a filter of seccomp is seen), on, off", 3},
-    {"seed", KEY_SEED, "NUMBER", 0, "Seed of every random choice", 3},
+    {"seed", KEY_SEED, "NUMBER", 0, "Seed of every random choice", 5},
     {0},
 };
 
@@ -97,6 +101,7 @@ static error_t take_option(int key, char *value, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &arguments->output;
+        state->child_inputs[1] = &arguments->faults;
         return 0;
     case 'q':
         arguments->quiet = true;
@@ -138,6 +143,15 @@ static bool take_environment(struct arguments *arguments)
         }
     }
     return true;
+}
+
+/* The rules that the program gets, --fault's or the environment's: good by now. */
+static void take_faults(struct arguments *arguments)
+{
+    char problem[FAULT_PROBLEM_MAX];
+    if (arguments->settings.fault != NULL &&
+        fault_rules_parse(arguments->settings.fault, &arguments->faults.rules, problem))
+        arguments->settings.trace.faults = &arguments->faults.rules;
 }
 
 /* Memory that nobody can shrink, reached by the child through this process's descriptor. */
@@ -253,6 +267,17 @@ static bool say_against_intent(const struct feed *feed, const struct overruled *
     return true;
 }
 
+/* A seed that was drawn is what nobody knows. One that was given to no avail, as the trace had one, is not the seed. */
+static void say_seed(const struct arguments *arguments, const struct trace *trace, const struct chance *chance)
+{
+    const struct trace_options *given = &arguments->settings.trace;
+    uint64_t seed = trace->header.seed;
+    uint64_t count = chance_count(chance, trace, &arguments->faults.rules);
+    if (count > 0 && !(given->seeded && given->seed == seed))
+        message("%s: %" PRIu64 " fault%s injected; --seed %" PRIu64 " repeats %s", arguments->command[0], count,
+                count == 1 ? "" : "s", seed, count == 1 ? "it" : "them");
+}
+
 /* What a person should know of how the tracing went; why it could not go at all was said before the start. */
 static void say_remarks(const struct arguments *arguments, const struct feed *feed, const struct inspection *inspection,
                         const struct overruled *overruled, bool registered, bool written)
@@ -273,9 +298,10 @@ static void say_remarks(const struct arguments *arguments, const struct feed *fe
         message("%s: other processes run on under this trace; their events are not printed any more", name);
 }
 
-/* Print events until the program has ended, and what is left then. Returns the program's status. */
+/* Print events until the program has ended, and what is left then. `chance` may be NULL. Returns the program's status.
+ */
 static int attend(const struct arguments *arguments, struct feed *feed, struct launch *launch,
-                  const struct inspection *inspection, uint64_t started)
+                  const struct inspection *inspection, const struct chance *chance, uint64_t started)
 {
     int status;
     char words[OVERRULED_WORDS_MAX];
@@ -295,12 +321,16 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
     feed_end(feed);
     if (feeding && !arguments->quiet)
         say_remarks(arguments, feed, inspection, &overruled, has_registered(feed, launch->pid, started), written);
+    if (chance != NULL && !arguments->quiet)
+        say_seed(arguments, feed->trace, chance);
     return status;
 }
 
 static int run(const struct arguments *arguments, struct trace *trace, int fd)
 {
-    static struct feed feed; /* too large for a stack */
+    static struct feed feed; /* too large for a stack, both of them */
+    static struct chance chance;
+    bool counting = chance_begin(&chance, trace);
     feed_init(&feed, trace, READER_NOW, fd, format_find(output_options_format(&arguments->output)));
     feed.printer.colour = output_options_colour(&arguments->output, fd);
 
@@ -314,7 +344,7 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
     int status, failure = launch_start(&launch, arguments->command);
     if (failure == 0) {
         feed_begin(&feed);
-        status = attend(arguments, &feed, &launch, &inspection, started);
+        status = attend(arguments, &feed, &launch, &inspection, counting ? &chance : NULL, started);
     } else {
         say_why_not_started(message_name(arguments->command[0]), failure, &inspection);
         status = launch.pid < 0 ? STATUS_RUN_FAILED : failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
@@ -344,8 +374,11 @@ int command_run(int argc, char **argv)
         .output = {.what = "events", .standard_name = "stderr", .standard = STDERR_FILENO, .formats = formats}};
     argp_err_exit_status = STATUS_RUN_FAILED;
     argp_parse(&argp, argc, argv, ARGP_IN_ORDER, NULL, &arguments);
+    if (arguments.faults.given)
+        setenv(SETTINGS_PREFIX "FAULT", arguments.faults.text, 1);
     if (!take_environment(&arguments))
         return STATUS_RUN_FAILED;
+    take_faults(&arguments);
     if (!library_find(arguments.library)) {
         message("%s: the library is not there; set RECVSHIM_LIBRARY to its path", arguments.library);
         return STATUS_RUN_FAILED;

@@ -1,5 +1,6 @@
 /* The control page as a seqlock: what is read is of one moment, whoever writes, and whoever was killed at it. */
 #include "fixture.h"
+#include "trace/clock.h"
 #include "trace/control_page.h"
 
 #include <criterion/criterion.h>
@@ -104,11 +105,12 @@ Test(control_page, is_never_read_half_written)
         for (uint32_t i = 0; i < rules.count; i++)
             rules.rules[i] = (struct recvshim_rule){.low = round, .high = rules.count, .draw = round};
         control_page_set_rules(&trace, &rules);
-        usleep((useconds_t)(round % 50));
+        for (volatile int pause = 0; pause < 3000; pause++)
+            ;
     }
     size_t whole = 0;
     uint32_t last = 0;
-    for (int i = 0; i < 20000 || (whole == 0 && i < 2000000); i++) {
+    for (uint64_t end = clock_now() + NANOSECONDS_A_SECOND / 2; clock_now() < end;) {
         control_page_read(&trace, &page);
         if ((page.generation & 1) != 0 || page.generation == 0)
             continue;

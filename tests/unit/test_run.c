@@ -1,5 +1,6 @@
 /* `recvshim run` as a user meets it: its exit statuses, its signals, and the one line it says when something is wrong.
  */
+#include "cli/chance.h"
 #include "fixture.h"
 #include "shell.h"
 #include "trace/signal_names.h"
@@ -273,4 +274,114 @@ Test(run, says_that_the_program_may_count_on_interruptions)
                 "restarts (SA_RESTART): the program may count on EINTR to stop or to time out; try --eintr intent\n");
     run_while("--quiet", &record);
     cr_assert_str_eq(said, "");
+}
+
+/* ---- faults ---- */
+
+Test(run, joins_rules_for_the_library)
+{
+    setenv("RECVSHIM_FAULT", "*:eof", 1);
+    cr_assert_eq(STATUS("run", "-q", "sh", "-c", "echo \"$RECVSHIM_FAULT\""), 0);
+    cr_assert_str_eq(printed, "*:eof\n");
+    cr_assert_eq(STATUS("run", "-q", "--fault", "recv:short=5:when=3", "--fault=*:delay=1ms", "sh", "-c",
+                        "echo \"$RECVSHIM_FAULT\""),
+                 0);
+    cr_assert_str_eq(printed, "recv:short=5:when=3;*:delay=1ms\n");
+    cr_assert_eq(STATUS("run", "-q", "--fault", "recv:eof", "--fault", "# two\n*:delay=1ms\n# end", "--fault", "*:drop",
+                        "sh", "-c", "echo \"$RECVSHIM_FAULT\""),
+                 0);
+    cr_assert_str_eq(printed, "recv:eof\n# two\n*:delay=1ms\n# end\n*:drop\n", "comments are lines");
+    cr_assert_eq(STATUS("run", "-q", "--fault", "", "sh", "-c", "echo \"<$RECVSHIM_FAULT>\""), 0);
+    cr_assert_str_eq(printed, "<>\n", "none in place of the environment's");
+}
+
+Test(run, refuses_rules_before_it_starts)
+{
+    cr_assert_eq(STATUS("run", "--fault", "*:eof:when=3", "--fault", "recv:shrt=5", "echo", "started"), 125);
+    cr_assert_eq(
+        strncmp(said, "recvshim: --fault: in 'recv:shrt=5' at character 6: 'shrt' is no action; expected ", 80), 0,
+        "%s", said);
+    expect_said("shrt");
+    cr_assert_eq(STATUS("run", "--fault", "*:eof", "--fault", "recv:eof", "echo", "started"), 125);
+    expect_said("recvshim: --fault: rule 2 'recv:eof' can never act: rule 1 '*:eof' always acts first\n");
+    setenv("RECVSHIM_FAULT", "nonsense", 1);
+    cr_assert_eq(STATUS("run", "echo", "started"), 125);
+    expect_said("recvshim: RECVSHIM_FAULT=nonsense: must be rules as CALLS:ACTION[:OPTION]...: in 'nonsense' at ");
+    cr_assert_str_eq(printed, "");
+    cr_assert_eq(STATUS("run", "-q", "--fault", "*:eof", "true"), 0, "the option comes first");
+}
+
+Test(run, shows_its_rules_in_a_trace_that_it_makes)
+{
+    cr_assert_eq(STATUS("run", "-q", "--fault=*:short=5", "--trace", path, "true"), 0);
+    cr_assert_eq(STATUS("control", "--format=json", path), 0);
+    cr_assert_not_null(strstr(printed, "\"generation\":0,\"rules_by\":\"process\",\"rules\":["
+                                       "{\"rule\":1,\"text\":\"*:short=5\",\"injected\":0}],"),
+                       "%s", printed);
+    cr_assert_eq(STATUS("run", "-q", "--fault=*:eof", "--trace", path, "true"), 0);
+    cr_assert_eq(STATUS("control", path), 0);
+    cr_assert_not_null(strstr(printed, "*:short=5"), "who joins a trace leaves it as it is");
+}
+
+/* What it says where the first rule, and the second, inject that often while it runs; the first had before, too. */
+static const char *say_faults(char *faults, char *option, uint64_t first, uint64_t second)
+{
+    make_trace();
+    struct trace other;
+    cr_assert_null(trace_open(path, TRACE_CONTROL, &other).what);
+    atomic_store(&other.counters->processes, other.header.processes + 1U);
+    atomic_store(&other.rules[0].injected, recvshim_count_word(0, 1000));
+    int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
+    pid_t pid = start((char *[]){"recvshim", "run", "-o", "/dev/null", "--trace", path, "--events=receive", "--fault",
+                                 faults, option, "sh", "-c", "echo started; exec sleep 0.3", NULL},
+                      out, err);
+    for (char text[8] = ""; text[0] == '\0'; usleep(10000))
+        cr_assert_geq(pread(out, text, sizeof text, 0), 0);
+    atomic_store(&other.rules[0].injected, recvshim_count_word(0, 1000 + first));
+    atomic_store(&other.rules[1].injected, recvshim_count_word(0, second));
+    struct recvshim_record record = fixture_record(2000000000, 10); /* else it says that nothing was received */
+    fixture_store(&other, 0, &record);
+    trace_close(&other);
+    cr_assert_eq(wait_status(pid), 0);
+    slurp(err, said, sizeof said);
+    close(out);
+    return said;
+}
+
+/* Chance decided, by a seed that nobody has seen. */
+Test(run, tells_the_seed_that_repeats_what_was_drawn)
+{
+    cr_assert_str_eq(say_faults("*:short=5:p=0.1;*:short=6", "--", 17, 0),
+                     "recvshim: sh: 17 faults injected; --seed 0 repeats them\n");
+    cr_assert_str_eq(say_faults("*:short=5:p=0.1;*:short=6", "--", 0, 1), "", "the second rule draws nothing");
+    cr_assert_str_eq(say_faults("*:delay=1ms;*:short=1..6", "--", 2, 1),
+                     "recvshim: sh: 3 faults injected; --seed 0 repeats them\n");
+    cr_assert_str_eq(say_faults("*:corrupt=8", "--", 1, 0), "recvshim: sh: 1 fault injected; --seed 0 repeats it\n");
+    cr_assert_str_eq(say_faults("*:corrupt=8:draw=1", "--", 1, 0), "");
+    cr_assert_str_eq(say_faults("*:corrupt=8", "--", 0, 0), "");
+    cr_assert_str_eq(say_faults("*:corrupt=8", "--quiet", 1, 0), "");
+    cr_assert_str_eq(say_faults("*:corrupt=8", "--seed=0", 1, 0), "");
+    cr_assert_str_eq(say_faults("*:corrupt=8", "--seed=1", 1, 0),
+                     "recvshim: sh: 1 fault injected; --seed 0 repeats it\n", "the trace had one already");
+}
+
+/* Rules that control sets hold in place of those that the program was started with. */
+Test(run, counts_by_the_rules_that_hold)
+{
+    static struct fault_rules rules;
+    static struct chance chance;
+    char problem[FAULT_PROBLEM_MAX];
+    struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
+    const struct fault_rules own = {0};
+    atomic_store(&trace.rules[0].injected, recvshim_count_word(0, 5));
+    cr_assert(chance_begin(&chance, &trace));
+    cr_assert_eq(chance_count(&chance, &trace, &own), 0);
+    cr_assert(fault_rules_parse("*:short=5:p=0.5", &rules, problem));
+    control_page_set_rules(&trace, &rules);
+    cr_assert_eq(chance_count(&chance, &trace, &own), 0);
+    atomic_store(&trace.rules[0].injected, recvshim_count_word(2, 3));
+    cr_assert_eq(chance_count(&chance, &trace, &own), 3);
+    atomic_store(&trace.control->generation, 3);
+    cr_assert_eq(chance_count(&chance, &trace, &own), 0, "nothing is injected by then");
+    trace_close(&trace);
 }
