@@ -9,6 +9,7 @@ import pwd
 import random
 import signal
 import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -173,3 +174,65 @@ def rows_blocks(count):
     for first in range(1, count + 1, 1000):
         numbers = range(first, min(first + 1000, count + 1))
         yield "".join(hashlib.md5(str(i).encode()).hexdigest() * (1 + i % 61) + "\n" for i in numbers).encode()
+
+
+class Proxy:
+    """Stands before a server on a port of its own. The first connection is hung up once the client has been sent `limit`
+    bytes: by a reset, or by an end of file. All later ones are left alone."""
+
+    def __init__(self, server, limit, reset):
+        self.server, self.limit, self.reset = server, limit, reset
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.connections = 0
+        self.accepting = threading.Thread(target=self.accept)
+
+    def __enter__(self):
+        self.accepting.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)  # wakes accept
+        self.accepting.join()
+        self.listener.close()
+
+    def accept(self):
+        serving = []
+        with contextlib.suppress(OSError):  # the end
+            while True:
+                client, _ = self.listener.accept()
+                self.connections += 1
+                limit = self.limit if self.connections == 1 else None
+                serving.append(threading.Thread(target=self.serve, args=(client, limit)))
+                serving[-1].start()
+        for thread in serving:
+            thread.join()
+
+    def serve(self, client, limit):
+        with client, socket.create_connection(("127.0.0.1", self.server)) as server:
+            asking = threading.Thread(target=self.pass_on, args=(client, server, None))
+            asking.start()
+            if self.pass_on(server, client, limit):
+                self.hang_up(client, server)
+            asking.join()
+
+    def pass_on(self, source, target, limit):
+        """Returns true where it stopped because of the limit."""
+        passed = 0
+        with contextlib.suppress(OSError):  # of both ends either may go first
+            while data := source.recv(1 << 16 if limit is None else min(1 << 16, limit - passed)):
+                target.sendall(data)
+                passed += len(data)
+                if passed == limit:
+                    return True
+            target.shutdown(socket.SHUT_WR)
+        return False
+
+    def hang_up(self, client, server):
+        """What is left is done by close, once the other thread has seen an end, too."""
+        server.shutdown(socket.SHUT_RDWR)
+        if self.reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.shutdown(socket.SHUT_RD)
+        else:
+            client.shutdown(socket.SHUT_WR)
