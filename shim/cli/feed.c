@@ -152,21 +152,31 @@ static void count_losses(void *context)
     losses->account = reader_account(&losses->feed->reader, losses->written);
 }
 
+static uint64_t lost(const struct reader_account *account)
+{
+    return account->overwritten + account->dropped + account->died;
+}
+
+uint64_t feed_lost(const struct feed *feed, bool written)
+{
+    struct losses losses = {.feed = feed, .written = written};
+    return guard_run(feed->trace, count_losses, &losses) ? lost(&losses.account) : 0;
+}
+
 void feed_report_losses(const struct feed *feed, const char *name, bool written)
 {
     struct losses losses = {.feed = feed, .written = written};
     if (!guard_run(feed->trace, count_losses, &losses))
         return;
     const struct reader_account *account = &losses.account;
-    uint64_t lost = account->overwritten + account->dropped + account->died;
-    if (lost == 0)
+    if (lost(account) == 0)
         return;
     char since[96] = "";
     if (account->overwritten > 0 && feed->reader.complete_since != 0)
         describe_since(feed, since, sizeof since);
     message("%s: %" PRIu64 " of %" PRIu64 " events lost: %" PRIu64 " overwritten, %" PRIu64 " dropped, %" PRIu64
             " left unfinished by killed writers%s",
-            name, lost, account->cursor, account->overwritten, account->dropped, account->died, since);
+            name, lost(account), account->cursor, account->overwritten, account->dropped, account->died, since);
 }
 
 bool feed_report_missing(const struct feed *feed, const char *name)

@@ -44,7 +44,10 @@ void feed_end(struct feed *feed);
  * trace was cut short. */
 bool feed_cycle(struct feed *feed, bool live);
 
-/* Say what was lost, if anything was: the trace is called `name`. `written` as for reader_account(). */
+/* How many events were lost; `written` as for reader_account(). */
+uint64_t feed_lost(const struct feed *feed, bool written);
+
+/* Say what was lost, if anything was: the trace is called `name`. */
 void feed_report_losses(const struct feed *feed, const char *name, bool written);
 
 /* Say which connections were asked for and have no event. Returns whether there were any. */

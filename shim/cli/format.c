@@ -5,7 +5,8 @@
 
 const struct format *format_find(const char *name)
 {
-    static const struct format *const formats[] = {&format_text, &format_json, &format_csv, &format_chrome};
+    static const struct format *const formats[] = {&format_text, &format_json, &format_csv, &format_chrome,
+                                                   &format_faults};
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++)
         if (strcmp(formats[i]->name, name) == 0)
             return formats[i];

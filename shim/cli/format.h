@@ -7,6 +7,7 @@
 
 #include <time.h>
 
+struct fault_list;
 struct story;
 
 /* What a format may need to know, and keeps from one event to the next. */
@@ -16,6 +17,7 @@ struct printer {
     const struct process_list *processes; /* may grow between two events */
     uint64_t monotonic;                   /* the trace's clock at its start */
     struct story *story;                  /* NULL, or of the one connection that is printed */
+    struct fault_list *faults;            /* what format_faults prints in the end; others need none */
     bool colour;
     bool date;       /* the day is part of the time */
     uint64_t events; /* printed so far */
@@ -32,9 +34,9 @@ struct format {
     void (*end)(struct printer *printer);
 };
 
-extern const struct format format_text, format_json, format_csv, format_chrome;
+extern const struct format format_text, format_json, format_csv, format_chrome, format_faults;
 
-/* The format of that name: text, json, csv or chrome; NULL if there is none. */
+/* The format of that name: text, json, csv, chrome or faults; NULL if there is none. */
 const struct format *format_find(const char *name);
 
 void printer_init(struct printer *printer, struct output *output, const struct format *format,

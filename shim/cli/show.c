@@ -1,12 +1,15 @@
 /* recvshim show: print a trace. */
 #include "command.h"
+#include "fault_list.h"
 #include "feed.h"
+#include "guard.h"
 #include "message.h"
 #include "options.h"
 #include "progress.h"
 #include "stop.h"
 #include "story.h"
 #include "trace/clock.h"
+#include "trace/control_page.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -72,9 +75,10 @@ static bool print_all(struct feed *feed, bool follow)
 
 static int judge(const struct feed *feed, const char *name, const char *output)
 {
+    const struct fault_list *faults = feed->printer.faults;
     if (feed->cut_short)
         message("%s: was truncated while it was read", name);
-    else if (feed->out_of_memory)
+    else if (feed->out_of_memory || (faults != NULL && faults->out_of_memory))
         message("%s: not enough memory to read it", name);
     else if (feed->output.error != 0 && feed->output.error != EPIPE)
         message("%s: cannot be written: %s", output, strerror(feed->output.error));
@@ -85,11 +89,51 @@ static int judge(const struct feed *feed, const char *name, const char *output)
     return STATUS_FAILED;
 }
 
+struct heading {
+    const struct trace *trace;
+    struct fault_list *faults;
+};
+
+static void read_heading(void *context)
+{
+    const struct heading *heading = context;
+    static struct control_page page; /* too large for a stack */
+    control_page_read(heading->trace, &page);
+    heading->faults->set_anew = page.generation != 0;
+}
+
+/* What a list of faults begins with. */
+static void complete_faults(const struct feed *feed, bool written, struct fault_list *faults)
+{
+    struct heading heading = {feed->trace, faults};
+    faults->seed = feed->trace->header.seed;
+    faults->lost = feed_lost(feed, written);
+    guard_run(feed->trace, read_heading, &heading);
+}
+
+/* What a person should know of a list of faults. Returns false where it is not what it should be. */
+static bool report_faults(const struct fault_list *faults, const char *name)
+{
+    if (faults->lost != 0)
+        message("%s: the rules are incomplete: there may be faults among the lost events", name);
+    if (faults->contrary != 0)
+        message("%s: %zu receive%s had other faults than in an earlier run; choose one run by --pid, or by --since and "
+                "--until",
+                name, faults->contrary, faults->contrary == 1 ? "" : "s");
+    if (faults->rule_count > RECVSHIM_MAX_RULES)
+        message("%s: %zu rules, and recvshim takes %u at once; choose by --connection, --pid, --since or --until", name,
+                faults->rule_count, RECVSHIM_MAX_RULES);
+    if (faults->senseless != 0)
+        message("%s: is damaged: %zu of its faults make no sense, and were left out", name, faults->senseless);
+    return faults->senseless == 0;
+}
+
 static int show(const struct arguments *arguments, const char *name, struct trace *trace, int fd)
 {
     static struct feed feed; /* too large for a stack */
     struct progress progress;
     struct story story;
+    struct fault_list faults = {0};
     feed_init(&feed, trace, READER_OLDEST, fd, format_find(output_options_format(&arguments->output)));
     feed.filter = arguments->filter;
     feed.printer.colour = output_options_colour(&arguments->output, fd);
@@ -97,6 +141,8 @@ static int show(const struct arguments *arguments, const char *name, struct trac
         story_begin(&story, arguments->filter.connections.items[0]);
         feed.printer.story = &story;
     }
+    if (feed.printer.format == &format_faults)
+        feed.printer.faults = &faults;
     if (!arguments->follow && progress_wanted(fd)) { /* what grows has no end to be a part of */
         progress_begin(&progress);
         feed.progress = progress_update;
@@ -105,22 +151,25 @@ static int show(const struct arguments *arguments, const char *name, struct trac
 
     feed_begin(&feed);
     bool written = print_all(&feed, arguments->follow);
+    if (feed.printer.faults != NULL)
+        complete_faults(&feed, written, &faults);
     feed_end(&feed);
     if (feed.progress != NULL)
         progress_end(&progress);
     int status = judge(&feed, name, output_options_name(&arguments->output));
     if (status == STATUS_DONE && feed.output.error == 0) {
         feed_report_losses(&feed, name, written);
-        if (feed_report_missing(&feed, name))
+        if (feed_report_missing(&feed, name) || !report_faults(&faults, name))
             status = STATUS_FAILED;
     }
+    fault_list_free(&faults);
     feed_free(&feed);
     return status;
 }
 
 int command_show(int argc, char **argv)
 {
-    static const char *const formats[] = {"text", "json", "csv", "chrome", NULL};
+    static const char *const formats[] = {"text", "json", "csv", "chrome", "faults", NULL};
     static const struct argp argp = {
         options,
         take_option,
@@ -128,6 +177,8 @@ int command_show(int argc, char **argv)
         "Print the events of a trace in the order of time.\v"
         "With `--connection N' as the only filter, the lines of text also tell the time since the connection's first "
         "event, and a last line sums the connection up. Its number is in the JSON and CSV of each of its events.\n\n"
+        "`--format faults' prints the faults that were injected, and nothing else, as rules that inject the same once "
+        "more: for RECVSHIM_FAULT, or --fault of run and control.\n\n"
         "Exit status: 0; 1 if the trace could not be read, has no event of a connection that was asked for, or the "
         "output could not be written; 2 for wrong usage.",
         children,

@@ -1,5 +1,8 @@
-/* libFuzzer: a trace of any bytes is read, repaired, printed in every format, and counted; nothing may crash, hang or
- * be printed that is not UTF-8. The first bytes choose the header's numbers, so that most inputs get past its check. */
+/* libFuzzer: a trace of any bytes is read, repaired, printed in every format, and counted, and its control page is
+ * shown; nothing may crash, hang or be printed that is not UTF-8. The first bytes choose the header's numbers, so that
+ * most inputs get past its check. */
+#include "cli/control_state.h"
+#include "cli/fault_list.h"
 #include "cli/feed.h"
 #include "cli/report.h"
 #include "cli/utf8.h"
@@ -29,12 +32,19 @@ static int make_trace(const uint8_t *bytes, size_t size)
     int fd = memfd_create("fuzz", MFD_CLOEXEC);
     if (ftruncate(fd, (off_t)layout.size) != 0 || pwrite(fd, &header, sizeof header, 0) < 0)
         abort();
-    /* The tables first, then the slots: the pages between are zeros. */
-    size_t tables = size - 24 < layout.names - layout.counters ? size - 24 : layout.names - layout.counters;
-    size_t rest = size - 24 - tables;
-    size_t room = (size_t)(layout.size - layout.slots);
-    if (pwrite(fd, bytes + 24, tables, (off_t)layout.counters) < 0 ||
-        pwrite(fd, bytes + 24 + tables, rest < room ? rest : room, (off_t)layout.slots) < 0)
+    /* The counters first, what is behind the counts of rules, then the slots; the same once more as the control page.
+     * The pages between are zeros. */
+    const struct {
+        uint64_t from, size;
+    } parts[] = {{layout.counters, sizeof(struct recvshim_counters)},
+                 {layout.cursors, layout.names - layout.cursors},
+                 {layout.slots, layout.size - layout.slots}};
+    for (size_t i = 0, at = 24, length; i < sizeof parts / sizeof parts[0]; i++, at += length) {
+        length = size - at < parts[i].size ? size - at : (size_t)parts[i].size;
+        if (pwrite(fd, bytes + at, length, (off_t)parts[i].from) < 0)
+            abort();
+    }
+    if (pwrite(fd, bytes + 24, size - 24, RECVSHIM_CONTROL_OFFSET) < 0)
         abort();
     return fd;
 }
@@ -103,16 +113,57 @@ static void count(const struct trace *trace, const uint8_t *bytes)
     reader_free(&reader);
 }
 
+/* What is printed as rules are rules, and all may hold at once. */
+static void check_rules(const struct fault_list *faults)
+{
+    static struct fault_rules rules;
+    static char text[RECVSHIM_MAX_RULES * FAULT_RULE_TEXT_MAX];
+    char problem[FAULT_PROBLEM_MAX];
+    size_t length = 0;
+    if (faults->rule_count > RECVSHIM_MAX_RULES)
+        return;
+    for (size_t i = 0; i < faults->rule_count; i++) {
+        length += fault_rule_text(&faults->rules[i], text + length);
+        text[length++] = '\n';
+    }
+    text[length] = '\0';
+    if (!fault_rules_parse(text, &rules, problem) || rules.count != faults->rule_count)
+        abort();
+}
+
+/* `recvshim control`. */
+static void show_control(const struct trace *trace)
+{
+    static struct control_state state;
+    static struct output output;
+    bool cut_short;
+    /* One that is odd would be waited for. */
+    atomic_fetch_and_explicit(&trace->control->generation, ~1U, memory_order_relaxed);
+    if (!control_state_look(&state, trace, &cut_short))
+        abort();
+    int fd = memfd_create("output", MFD_CLOEXEC);
+    output_init(&output, fd);
+    control_state_text(&state, &output, true);
+    control_state_json(&state, &output);
+    output_flush(&output);
+    check_utf8(fd);
+    control_state_free(&state);
+    close(fd);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static const struct format *const formats[] = {&format_text, &format_json, &format_csv, &format_chrome};
+    static const struct format *const formats[] = {&format_text, &format_json, &format_csv, &format_chrome,
+                                                   &format_faults};
     static struct feed feed;
+    struct fault_list faults = {0};
     struct trace trace;
-    if (size < 24 || trace_map(make_trace(bytes, size), TRACE_REPAIR, &trace).what != NULL)
+    if (size < 24 || trace_map(make_trace(bytes, size), TRACE_CONTROL, &trace).what != NULL)
         return 0;
     for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
         int fd = memfd_create("output", MFD_CLOEXEC);
         feed_init(&feed, &trace, (bytes[6] & 1) != 0 ? READER_NOW : READER_OLDEST, fd, formats[i]);
+        feed.printer.faults = &faults;
         feed_begin(&feed);
         feed_cycle(&feed, true);
         feed_cycle(&feed, false);
@@ -123,7 +174,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         feed_free(&feed);
         close(fd);
     }
+    check_rules(&faults);
+    fault_list_free(&faults);
     count(&trace, bytes);
+    show_control(&trace);
     trace_close(&trace);
     return 0;
 }

@@ -54,7 +54,7 @@ Test(show, shared_options)
     cr_assert_eq(STATUS("show", "-p", "x"), 2);
     cr_assert_str_eq(said, "recvshim: -p x: must be the id of a process\n");
     cr_assert_eq(STATUS("show", "--format", "xml", "t"), 2);
-    cr_assert_str_eq(said, "recvshim: --format=xml: must be text, json, csv or chrome\n");
+    cr_assert_str_eq(said, "recvshim: --format=xml: must be text, json, csv, chrome or faults\n");
     cr_assert_eq(STATUS("run", "--format", "chrome", "true"), 125);
     cr_assert_str_eq(said, "recvshim: --format=chrome: must be text, json or csv\n");
     cr_assert_eq(STATUS("show", "--color", "maybe", "t"), 2);
@@ -64,7 +64,7 @@ Test(show, shared_options)
     expect_said("recvshim: --peer=nobody: must be an IPv4 or IPv6 ADDRESS[/BITS], or");
     cr_assert_eq(STATUS("show", "--help"), 0);
     cr_assert_not_null(strstr(printed, "Write the events there instead of to stdout\n"));
-    cr_assert_not_null(strstr(printed, "  text (the default), json, csv or chrome\n"));
+    cr_assert_not_null(strstr(printed, "  text (the default), json, csv, chrome or faults\n"));
     cr_assert_eq(STATUS("run", "--help"), 0);
     cr_assert_not_null(strstr(printed, "Write the events there instead of to stderr\n"));
     cr_assert_not_null(strstr(printed, "  text (the default), json or csv\n"));
