@@ -109,8 +109,8 @@ static inline void look_through(const struct call *call, struct fault_plan *plan
     }
 }
 
-/* A connection that has one descriptor has the place of that, and its id says whose the place is: nothing else has to
- * come back into the caches. */
+/* A connection that has one descriptor has the place of that, and its id says whose the counts there are: nothing else
+ * has to come back into the caches. */
 void fault_begin(const struct call *call, uint64_t word, struct fault_plan *plan)
 {
     find_rules(plan);
@@ -124,13 +124,26 @@ void fault_begin(const struct call *call, uint64_t word, struct fault_plan *plan
     uint64_t id = connection_id(word);
     uint32_t place = __builtin_expect(id != 0 && (word & CONNECTION_DUPLICATED) == 0, 1) ? (uint32_t)call->fd
                                                                                          : origin_place(call->fd, id);
-    plan->shares_place = place == ORIGIN_PLACES - 1;
-    plan->connection = fault_counts_connection(place, id, plan->generation);
+    plan->tag = fault_tag(id, plan->generation);
+    plan->shares_place = id == 0;
+    plan->connection = fault_counts_connection(place);
     if (plan->connection == NULL)
         return;
-    plan->fault.ordinal = atomic_fetch_add_explicit(&plan->connection->receives, 1, memory_order_relaxed) + 1;
-    plan->ended = atomic_load_explicit(&plan->connection->ended, memory_order_relaxed) != 0;
+    plan->fault.ordinal = fault_count(&plan->connection->receives, plan->tag, 1, RECVSHIM_COUNT_MAX);
+    plan->ended = fault_counted(&plan->connection->ended, plan->tag) != 0;
     look_through(call, plan);
+}
+
+bool fault_is_over(const struct fault_plan *plan, uint64_t word)
+{
+    const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
+    return atomic_load_explicit(&control->generation, memory_order_relaxed) != plan->generation ||
+           fault_tag(connection_id(word), plan->generation) != plan->tag;
+}
+
+static struct fault_pair pair_of(const struct recvshim_rule *rule, uint32_t index, const struct fault_plan *plan)
+{
+    return fault_counts_of(rule, index, plan->connection, plan->tag, plan->generation);
 }
 
 /* Count the call for the rule, and tell whether it is one of its `when`. */
@@ -140,56 +153,61 @@ static bool is_due(const struct recvshim_rule *rule, const struct fault_pair *pa
         return true;
     if (rule->per == RECVSHIM_PER_CONNECTION && fault_rule_counts_every_call(rule))
         return fault_is_due(rule, plan->fault.ordinal);
-    return pair->calls != NULL && fault_is_due(rule, fault_count(pair->calls, plan->generation));
+    return pair->calls != NULL && fault_is_due(rule, fault_count(pair->calls, pair->tag, 1, RECVSHIM_COUNT_MAX));
 }
 
-static bool is_left(const struct recvshim_rule *rule, const struct fault_pair *pair, const struct fault_plan *plan)
+static bool is_left(const struct recvshim_rule *rule, const struct fault_pair *pair)
 {
-    return rule->times == 0 || (pair->taken != NULL && fault_counted(pair->taken, plan->generation) < rule->times);
+    return rule->times == 0 || (pair->taken != NULL && fault_counted(pair->taken, pair->tag) < rule->times);
 }
 
 static void choose(const struct recvshim_rule *rule, uint32_t index, uint64_t key, struct fault_plan *plan)
 {
+    plan->rule = *rule;
     plan->fault.action = (enum recvshim_action)rule->action;
     plan->fault.rule = index + 1;
     plan->fault.value = fault_value(rule, key);
     plan->fault.draw = rule->action == RECVSHIM_ACTION_CORRUPT ? fault_draw(rule, key) : 0;
-    plan->times = rule->times;
-    plan->counter = rule->counter;
-    plan->per = rule->per;
 }
 
 /* A delay is not chosen: all add up. */
 static void add_delay(const struct recvshim_rule *rule, uint32_t index, uint64_t key, struct fault_plan *plan,
                       const struct fault_questions *questions, const struct call *call)
 {
-    struct fault_plan of_delay = *plan;
-    choose(rule, index, key, &of_delay);
-    if (!fault_take(&of_delay))
+    struct fault fault = plan->fault;
+    struct fault_pair pair = pair_of(rule, index, plan);
+    if (rule->times != 0 && fault_count(pair.taken, pair.tag, 1, rule->times) == 0)
         return;
-    plan->delay += of_delay.fault.value;
-    questions->tell(call, &of_delay.fault);
+    fault_counts_injected(index, plan->generation);
+    fault.action = RECVSHIM_ACTION_DELAY;
+    fault.rule = index + 1;
+    fault.value = fault_value(rule, key);
+    fault.draw = 0;
+    plan->delay += fault.value;
+    questions->tell(call, &fault);
 }
 
 void fault_plan(struct fault_facts *facts, const struct fault_questions *questions, struct fault_plan *plan)
 {
     facts->origin = plan->fault.origin = origin_of(facts->call->fd);
-    facts->received = atomic_load_explicit(&plan->connection->received, memory_order_relaxed);
+    facts->received = fault_counted(&plan->connection->received, plan->tag);
     for (uint32_t i = 0; i < plan->rules; i++) {
         struct recvshim_rule copy;
         const struct recvshim_rule *rule =
             may_select(brief_of(plan, i), facts->call) ? take_rule(plan, i, &copy) : NULL;
         if (rule == NULL)
             continue;
+        if (rule->action == RECVSHIM_ACTION_DELAY && !facts->may_sleep)
+            continue;
         if (facts->type < 0 && fault_asks_type(rule))
             facts->type = questions->type(facts->call);
         if (!fault_selects(rule, facts))
             continue;
-        struct fault_pair pair = fault_counts_of(rule, i, plan->connection);
+        struct fault_pair pair = pair_of(rule, i, plan);
         if (!is_due(rule, &pair, plan))
             continue;
         uint64_t key = fault_key(seed, i + 1, facts->origin, plan->fault.ordinal);
-        if (!fault_happens(rule, key) || !is_left(rule, &pair, plan))
+        if (!fault_happens(rule, key) || !is_left(rule, &pair))
             continue;
         if (rule->action == RECVSHIM_ACTION_DELAY)
             add_delay(rule, i, key, plan, questions, facts->call);
@@ -200,25 +218,37 @@ void fault_plan(struct fault_facts *facts, const struct fault_questions *questio
 
 /* ---- what became of it ---- */
 
-bool fault_take(const struct fault_plan *plan)
+bool fault_is_of(const struct fault_plan *plan, const struct recvshim_address *source)
 {
-    const struct recvshim_rule rule = {.per = plan->per, .counter = plan->counter};
-    uint32_t index = plan->fault.rule - 1;
-    if (plan->times != 0 &&
-        !fault_count_up_to(fault_counts_of(&rule, index, plan->connection).taken, plan->generation, plan->times))
-        return false;
-    fault_counts_injected(index, plan->generation);
-    return true;
+    return fault_agrees(&plan->rule, source);
+}
+
+bool fault_reserve(const struct fault_plan *plan)
+{
+    struct fault_pair pair = pair_of(&plan->rule, plan->fault.rule - 1, plan);
+    return plan->rule.times == 0 || fault_count(pair.taken, pair.tag, 1, plan->rule.times) != 0;
+}
+
+void fault_give_back(const struct fault_plan *plan)
+{
+    struct fault_pair pair = pair_of(&plan->rule, plan->fault.rule - 1, plan);
+    if (plan->rule.times != 0)
+        fault_uncount(pair.taken, pair.tag);
+}
+
+void fault_has_acted(const struct fault_plan *plan)
+{
+    fault_counts_injected(plan->fault.rule - 1, plan->generation);
 }
 
 void fault_end(const struct fault_plan *plan)
 {
     if (!plan->shares_place)
-        atomic_store_explicit(&plan->connection->ended, 1, memory_order_relaxed);
+        fault_count(&plan->connection->ended, plan->tag, 1, 1);
 }
 
-void fault_received(const struct fault_plan *plan, uint64_t bytes)
+void fault_received(const struct fault_plan *plan, uint64_t word, uint64_t bytes)
 {
-    if (plan->counts_bytes)
-        atomic_fetch_add_explicit(&plan->connection->received, bytes, memory_order_relaxed);
+    if (plan->counts_bytes && !fault_is_over(plan, word))
+        fault_count(&plan->connection->received, plan->tag, bytes, RECVSHIM_COUNT_MAX);
 }

@@ -25,20 +25,19 @@ struct fault {
 /* What is to be done to one receive. */
 struct fault_plan {
     uint64_t delay;     /* ns, of all rules that delay it */
-    struct fault fault; /* what else: reported by whoever does it, once it has an effect: fault_take() */
+    struct fault fault; /* what else: reported by whoever does it, once it has an effect */
     bool ended;         /* an `eof` before has ended the connection */
     bool selects;       /* a rule may have to do with the call: fault_plan() tells */
     bool asks_peer;     /* and looks at its peer */
     bool counts_bytes;  /* a rule looks at what its connection has received */
-    /* fault.c's own: the rules in force, and the chosen one's counts. */
+    /* fault.c's own: the rules in force, whose counts those of the connection are, and the rule that was chosen. */
     const struct recvshim_control *control; /* NULL: those that the process was started with */
     uint32_t rules;
     uint32_t generation;
+    uint32_t tag;
+    bool shares_place;                   /* with all that are beyond what is tracked */
     struct fault_connection *connection; /* NULL: nothing can be counted, or there are no rules */
-    uint64_t times;
-    uint16_t counter;
-    uint8_t per;
-    bool shares_place; /* with all that are beyond what is tracked */
+    struct recvshim_rule rule;
 };
 
 /* What fault_plan() asks its caller for. */
@@ -80,13 +79,23 @@ void fault_begin(const struct call *call, uint64_t word, struct fault_plan *plan
  * peer; the rest of it is filled in here. May change errno. */
 void fault_plan(struct fault_facts *facts, const struct fault_questions *questions, struct fault_plan *plan);
 
-/* The plan's fault has its effect, or is about to. Returns false where its `times` have been used up meanwhile. */
-bool fault_take(const struct fault_plan *plan);
+/* Whether the rules or the connection are others by now, whose descriptor has that word: the plan is nothing to them.
+ */
+bool fault_is_over(const struct fault_plan *plan, uint64_t word);
+
+/* Whether the rule that was chosen is also one for a datagram from there. */
+bool fault_is_of(const struct fault_plan *plan, const struct recvshim_address *source);
+
+/* Take one of the chosen rule's `times` for what is about to be done: false where none is left any more. Then either it
+ * has acted, or it turned out that there was nothing to do, and it is given back. */
+bool fault_reserve(const struct fault_plan *plan);
+void fault_has_acted(const struct fault_plan *plan);
+void fault_give_back(const struct fault_plan *plan);
 
 /* The connection has ended for good, as far as the program can see. Of those that are not told apart none is. */
 void fault_end(const struct fault_plan *plan);
 
-/* So many bytes have been received, and not just looked at. Any plan will do. */
-void fault_received(const struct fault_plan *plan, uint64_t bytes);
+/* So many bytes have been received, and not just looked at; the descriptor has that word by now. Any plan will do. */
+void fault_received(const struct fault_plan *plan, uint64_t word, uint64_t bytes);
 
 #endif

@@ -1,5 +1,7 @@
-/* What rules of fault injection count: by process, by connection, and for all processes of a trace. Counts belong to a
- * generation of the rules, and begin anew with the next. Safe in a signal handler. */
+/* What rules of fault injection count: by process, by connection, and for all processes of a trace. Every count stands
+ * in one word with a tag that says what it belongs to; under another tag it is 0. So nothing has to be cleared, by
+ * nobody in particular, for a new connection or new rules; a handler that leaves by siglongjmp leaves nothing behind;
+ * and who counts late for what is over changes nothing but that. */
 #ifndef FAULT_COUNTS_H
 #define FAULT_COUNTS_H
 
@@ -7,19 +9,11 @@
 
 #include <stdbool.h>
 
-/* Each is recvshim_count_word(), so that who counts for an old generation changes nothing in a new one. */
-struct fault_pair {
-    _Atomic uint64_t *calls; /* that the rule selected */
-    _Atomic uint64_t *taken; /* of its `times` */
-};
-
-/* What is known of a connection since there are rules: of one generation, told by `key`. Relaxed: each word stands for
- * itself. */
+/* What is counted for a connection since there are rules. Relaxed: each word stands for itself. */
 struct fault_connection {
-    _Atomic uint64_t key;
     _Atomic uint64_t receives;
     _Atomic uint64_t received; /* bytes */
-    _Atomic uint64_t ended;    /* an `eof` has ended it: not 0 */
+    _Atomic uint64_t ended;    /* 1: an `eof` has ended it */
     _Atomic uint64_t calls[RECVSHIM_CONNECTION_COUNTERS];
     _Atomic uint64_t taken[RECVSHIM_CONNECTION_COUNTERS];
 };
@@ -27,19 +21,34 @@ struct fault_connection {
 /* Make room. For the constructor; returns false where there is no memory. `shared`: the trace's, NULL without one. */
 bool fault_counts_start(struct recvshim_rule_counters *shared);
 
-/* The connection with this id in a place of origin.h, as it stands in this generation. NULL where there is no room, and
- * where it is just being set up, by another thread or by what this handler interrupted. */
-struct fault_connection *fault_counts_connection(uint32_t place, uint64_t id, uint32_t generation);
+/* The counts in a place of origin.h; NULL where there is no room. */
+struct fault_connection *fault_counts_connection(uint32_t place);
 
-/* What counts for a rule, the one at `index`. Both NULL where nothing can. */
-struct fault_pair fault_counts_of(const struct recvshim_rule *rule, uint32_t index,
-                                  struct fault_connection *connection);
+/* What tags the counts of the connection with this id: another one than those before and after it have. */
+static inline uint32_t fault_tag(uint64_t id, uint32_t generation)
+{
+    return (uint32_t)id + generation * UINT32_C(0x9e3779b1);
+}
 
-/* Count one more; returns how many that makes. */
-uint64_t fault_count(_Atomic uint64_t *word, uint32_t generation);
-uint64_t fault_counted(const _Atomic uint64_t *word, uint32_t generation);
-/* The same, but up to a limit: returns false where that has been reached. */
-bool fault_count_up_to(_Atomic uint64_t *word, uint32_t generation, uint64_t limit);
+/* The two counts of a rule, and their tag. */
+struct fault_pair {
+    _Atomic uint64_t *calls; /* that the rule selected; NULL where nothing can count for it */
+    _Atomic uint64_t *taken; /* of its `times` */
+    uint32_t tag;
+};
+
+/* Those of the rule at `index`: of a connection with that tag, or of the generation. */
+struct fault_pair fault_counts_of(const struct recvshim_rule *rule, uint32_t index, struct fault_connection *connection,
+                                  uint32_t tag, uint32_t generation);
+
+uint64_t fault_counted(const _Atomic uint64_t *word, uint32_t tag);
+
+/* Count `more`, up to a limit; returns what that makes. Returns 0 and changes nothing where the limit had been reached.
+ */
+uint64_t fault_count(_Atomic uint64_t *word, uint32_t tag, uint64_t more, uint64_t limit);
+
+/* One less, if the word still has that tag. */
+void fault_uncount(_Atomic uint64_t *word, uint32_t tag);
 
 /* The rule at `index` has injected something: told to those who read the trace. */
 void fault_counts_injected(uint32_t index, uint32_t generation);

@@ -42,13 +42,15 @@ static bool agrees(const uint8_t *address, const uint8_t *with, unsigned int bit
            (rest == 0 || ((address[whole] ^ with[whole]) & (0xff00U >> rest) & 0xffU) == 0);
 }
 
-static bool has_peer(const struct recvshim_rule *rule, const struct fault_facts *facts)
+bool fault_agrees(const struct recvshim_rule *rule, const struct recvshim_address *peer)
 {
-    if (!facts->has_peer || (rule->port != 0 && rule->port != facts->peer.port))
+    if (!fault_asks_peer(rule))
+        return true;
+    if (rule->port != 0 && rule->port != peer->port)
         return false;
     if (rule->family == 0)
-        return facts->peer.family == AF_INET || facts->peer.family == AF_INET6;
-    const uint8_t *bytes = address_bytes(&facts->peer, rule->family);
+        return peer->family == AF_INET || peer->family == AF_INET6;
+    const uint8_t *bytes = address_bytes(peer, rule->family);
     return bytes != NULL && agrees(bytes, rule->peer, rule->peer_bits);
 }
 
@@ -58,7 +60,7 @@ bool fault_selects(const struct recvshim_rule *rule, const struct fault_facts *f
     return (rule->calls >> call->which & 1U) != 0 && (rule->fd < 0 || rule->fd == call->fd) &&
            (rule->origin == 0 || rule->origin == facts->origin) && rule->after <= facts->received &&
            (rule->type == 0 || rule->type == facts->type) && can_act(rule, facts) &&
-           (!fault_asks_peer(rule) || has_peer(rule, facts));
+           (!fault_asks_peer(rule) || (facts->has_peer && fault_agrees(rule, &facts->peer)));
 }
 
 uint64_t fault_key(uint64_t seed, uint32_t number, uint64_t origin, uint64_t ordinal)

@@ -10,7 +10,8 @@
 /* What is known of a receive before it is made. */
 struct fault_facts {
     const struct call *call;
-    int type; /* the socket's, as SOCK_STREAM; 0 where it cannot be known, -1: not asked yet */
+    int type;       /* the socket's, as SOCK_STREAM; 0 where it cannot be known, -1: not asked yet */
+    bool may_sleep; /* a filter of seccomp may not expect it */
     bool has_peer;
     struct recvshim_address peer; /* of the connection, or the source of the datagram that is to come */
     uint64_t origin;              /* of its connection */
@@ -32,6 +33,9 @@ static inline bool fault_is_always_due(const struct recvshim_rule *rule)
 {
     return rule->first == 1 && rule->last == UINT64_MAX && rule->step == 1;
 }
+
+/* Whether a peer is one of those that the rule names. */
+bool fault_agrees(const struct recvshim_rule *rule, const struct recvshim_address *peer);
 
 /* Whether the Nth of the receives that it counts, from 1, is one of its `when`. */
 static inline bool fault_is_due(const struct recvshim_rule *rule, uint64_t count)

@@ -29,13 +29,19 @@ static void fail(struct outcome *outcome, int error)
     outcome->error = error;
 }
 
-/* The fault has its effect. Returns false where it was used up by others meanwhile. */
-static bool take(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
+static void tell(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
 {
-    if (!fault_take(plan))
-        return false;
+    fault_has_acted(plan);
     outcome->injected |= (uint16_t)(1U << plan->fault.action);
     report_fault(call, &plan->fault);
+}
+
+/* The fault has its effect now. Returns false where it was used up by others meanwhile. */
+static bool take(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
+{
+    if (!fault_reserve(plan))
+        return false;
+    tell(call, plan, outcome);
     return true;
 }
 
@@ -75,13 +81,13 @@ static int type_of(const struct call *call)
     return type != 0 ? type : report_learn_type(call->fd);
 }
 
-/* With another address buffer than the program's, which has that room. */
-static void obtain_with_room(const struct call *call, struct outcome *outcome, socklen_t room)
+/* Make the receive. Where some of its time has been spent waiting, the rest of it is left. */
+static void obtain(const struct call *call, struct outcome *outcome)
 {
-    socklen_t own = outcome->room;
-    outcome->room = room;
-    receive_obtain(call, outcome);
-    outcome->room = own;
+    if (outcome->waited && outcome->interruptions == 0)
+        receive_go_on(call, outcome);
+    else
+        receive_obtain(call, outcome);
 }
 
 /* Wait for a datagram as the call would, and look who sent it. Returns false where that failed: so has the call then.
@@ -90,7 +96,7 @@ __attribute__((noinline)) static bool look_at_source(const struct call *call, st
                                                      struct fault_facts *facts)
 {
     struct sockaddr_un longest;
-    socklen_t length = sizeof longest;
+    socklen_t length = sizeof longest, own_room = outcome->room;
     char nothing;
     struct call look = *call;
     look.which = RECVSHIM_CALL_RECVFROM;
@@ -99,7 +105,12 @@ __attribute__((noinline)) static bool look_at_source(const struct call *call, st
     look.flags = (look.flags | MSG_PEEK) & ~(MSG_TRUNC | MSG_WAITALL);
     look.address = (struct sockaddr *)&longest;
     look.address_length = &length;
-    obtain_with_room(&look, outcome, sizeof longest);
+    if (outcome->entry == 0)
+        outcome->entry = clock_now();
+    outcome->room = sizeof longest;
+    receive_obtain(&look, outcome);
+    outcome->room = own_room;
+    outcome->waited = true;
     facts->has_peer = outcome->result >= 0 &&
                       address_take(look.address, length < sizeof longest ? length : sizeof longest, &facts->peer);
     return outcome->result >= 0;
@@ -117,14 +128,15 @@ static bool find_peer(const struct call *call, struct outcome *outcome, struct f
 
 /* ---- delay ---- */
 
-/* Whether a handler that ran meanwhile ends the call, as it would have ended the receive. clock_nanosleep is
- * interrupted by each, SA_RESTART or not, so under `never` those that can have done it are looked for. */
-static bool is_interrupted(const struct call *call, const struct outcome *outcome)
+/* Whether a handler that has just run ends the call, as it would have ended the receive. clock_nanosleep is interrupted
+ * by each, SA_RESTART or not: of one that was not seen only those are known that it can have been. `since`: when the
+ * sleep began. */
+static bool is_interrupted(const struct call *call, const struct outcome *outcome, uint64_t since)
 {
     uint64_t intended;
-    if (receive_settings.eintr == EINTR_NEVER)
-        return handlers_candidates(connection_may_time_out(call->fd), query_allowed(), &intended) != 0;
-    return handled_passing(outcome->handled);
+    if (receive_settings.eintr == EINTR_ALWAYS || handled_now() != since)
+        return handled_passing(outcome->handled);
+    return handlers_candidates(connection_may_time_out(call->fd), query_allowed(), &intended) != 0;
 }
 
 /* Sleep, which is a cancellation point as the receive is. Returns false where it is over by a signal. */
@@ -137,15 +149,17 @@ static bool wait_out(const struct call *call, uint64_t delay, struct outcome *ou
     outcome->delayed = delay;
     if (outcome->entry != 0)
         outcome->entry += delay; /* the call starts later, and so does its time-out */
-    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) == EINTR) {
-        if (is_interrupted(call, outcome)) {
+    for (;;) {
+        uint64_t since = handled_now();
+        if (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) != EINTR)
+            return true;
+        if (is_interrupted(call, outcome, since)) {
             outcome->passed = true;
             outcome->timed = connection_may_time_out(call->fd);
             fail(outcome, EINTR);
             return false;
         }
     }
-    return true;
 }
 
 /* ---- the others ---- */
@@ -165,58 +179,106 @@ static void stay_ended(const struct call *call, struct outcome *outcome)
     end(call, outcome);
 }
 
-static void ask_for_less(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
+/* What was shortened cannot be lengthened again, so one of the rule's `times` is taken before; where less was there
+ * than was asked for, it is given back. */
+static void shorten(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
 {
     struct call less = *call;
-    if (plan->fault.value < less.length && take(call, plan, outcome))
+    bool shorter = plan->fault.value < less.length && fault_reserve(plan);
+    if (shorter)
         less.length = (size_t)plan->fault.value;
-    receive_obtain(&less, outcome);
+    obtain(&less, outcome);
+    if (shorter && outcome->result > 0 && (size_t)outcome->result == less.length)
+        tell(call, plan, outcome);
+    else if (shorter)
+        fault_give_back(plan);
 }
 
-/* Wait for a datagram as the call would, throw it away, and go on with what is left of the call's time. */
-__attribute__((noinline)) static void drop(const struct call *call, struct fault_plan *plan, struct outcome *outcome)
+/* Who sent the datagram that was received; false where there is no telling. */
+static bool source_of(const struct call *call, const struct outcome *outcome, struct recvshim_address *source)
 {
-    struct sockaddr_un longest;
-    socklen_t length = sizeof longest;
+    socklen_t size = outcome_address_size(call, outcome);
+    return size != 0 && address_take(call->address, size, source);
+}
+
+/* Whether what was received is what the rule was tried for: with several threads at one socket it may be the next
+ * datagram, of a peer that the rule does not name. */
+static bool is_meant(const struct call *call, const struct fault_plan *plan, const struct outcome *outcome)
+{
     struct recvshim_address source;
+    return !outcome->waited || !source_of(call, outcome, &source) || fault_is_of(plan, &source);
+}
+
+/* Bytes that the call wrote to the program's buffer. */
+static size_t size_of(const struct call *call, const struct outcome *outcome)
+{
+    if (outcome->result <= 0)
+        return 0;
+    return (size_t)outcome->result < call->length ? (size_t)outcome->result : call->length;
+}
+
+static void cut(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
+{
+    obtain(call, outcome);
+    if (size_of(call, outcome) <= plan->fault.value || !is_meant(call, plan, outcome) || !take(call, plan, outcome))
+        return;
+    if ((call->flags & MSG_TRUNC) == 0) /* else its real length is wanted */
+        outcome->result = (ssize_t)plan->fault.value;
+}
+
+/* A datagram that was looked at, and is to be thrown away, is still there. */
+static void remove_peeked(const struct call *call)
+{
     char nothing;
-    struct call first = *call;
-    first.which = RECVSHIM_CALL_RECVFROM;
-    first.buffer = &nothing;
-    first.length = 0;
-    first.flags &= ~(MSG_PEEK | MSG_TRUNC);
-    first.address = (struct sockaddr *)&longest;
-    first.address_length = &length;
+    const struct call taking = {.which = RECVSHIM_CALL_RECV, .fd = call->fd, .buffer = &nothing};
+    next_receive(&taking, 0, MSG_DONTWAIT);
+}
+
+/* Receive a datagram as the call would, and throw it away: into the program's own buffer, because if it is not the one
+ * that was meant, or others have used the rule up, the program gets it. Go on with what is left of the call's time. */
+static void drop(const struct call *call, struct fault_plan *plan, struct outcome *outcome)
+{
+    struct recvshim_address source;
     if (outcome->entry == 0)
         outcome->entry = clock_now();
-    obtain_with_room(&first, outcome, sizeof longest);
-    if (outcome->result < 0)
+    obtain(call, outcome);
+    if (outcome->result < 0 || !is_meant(call, plan, outcome))
         return;
-    if (address_take(first.address, length < sizeof longest ? length : sizeof longest, &source))
+    if (source_of(call, outcome, &source))
         plan->fault.source = &source;
-    take(call, plan, outcome);
+    bool taken = take(call, plan, outcome);
     plan->fault.source = NULL;
+    if (!taken)
+        return;
+    if ((call->flags & MSG_PEEK) != 0)
+        remove_peeked(call);
+    if (outcome->room != 0)
+        *call->address_length = outcome->room;
     receive_go_on(call, outcome);
 }
 
-/* With MSG_TRUNC a stream's data is thrown away by the kernel: the buffer holds none. */
+/* What MSG_TRUNC makes of TCP's data: nothing is copied (tcp_recvmsg), and the buffer holds none of it. */
+static bool is_thrown_away(const struct call *call)
+{
+    return (call->flags & MSG_TRUNC) != 0 && type_of(call) == SOCK_STREAM &&
+           connection_domain(connection_word(call->fd)) != AF_UNIX;
+}
+
 static void corrupt(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
 {
-    receive_obtain(call, outcome);
-    bool thrown_away = (call->flags & MSG_TRUNC) != 0 && type_of(call) != SOCK_DGRAM;
-    if (outcome->result <= 0 || thrown_away || !take(call, plan, outcome))
-        return;
-    size_t size = (size_t)outcome->result < call->length ? (size_t)outcome->result : call->length;
-    fault_flip(call->buffer, size, plan->fault.value, plan->fault.draw);
+    obtain(call, outcome);
+    size_t size = size_of(call, outcome);
+    if (size > 0 && !is_thrown_away(call) && is_meant(call, plan, outcome) && take(call, plan, outcome))
+        fault_flip(call->buffer, size, plan->fault.value, plan->fault.draw);
 }
 
 static void set_scope(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
 {
-    receive_obtain(call, outcome);
+    obtain(call, outcome);
     sa_family_t family = AF_UNSPEC;
     if (outcome_address_size(call, outcome) >= sizeof(struct sockaddr_in6))
         memcpy(&family, call->address, sizeof family);
-    if (family != AF_INET6 || !take(call, plan, outcome))
+    if (family != AF_INET6 || !is_meant(call, plan, outcome) || !take(call, plan, outcome))
         return;
     uint32_t scope_id = (uint32_t)plan->fault.value;
     memcpy((char *)call->address + offsetof(struct sockaddr_in6, sin6_scope_id), &scope_id, sizeof scope_id);
@@ -226,7 +288,7 @@ static void interrupt(const struct call *call, const struct fault_plan *plan, st
 {
     if (take(call, plan, outcome))
         outcome->interruptions = (uint32_t)plan->fault.value;
-    receive_obtain(call, outcome);
+    obtain(call, outcome);
 }
 
 static void carry_out(const struct call *call, struct fault_plan *plan, struct outcome *outcome)
@@ -237,7 +299,7 @@ static void carry_out(const struct call *call, struct fault_plan *plan, struct o
         if (take(call, plan, outcome))
             fail(outcome, (int)plan->fault.value);
         else
-            receive_obtain(call, outcome);
+            obtain(call, outcome);
         break;
     case RECVSHIM_ACTION_EOF:
         act_on_cancellation();
@@ -245,15 +307,17 @@ static void carry_out(const struct call *call, struct fault_plan *plan, struct o
             fault_end(plan);
             end(call, outcome);
         } else {
-            receive_obtain(call, outcome);
+            obtain(call, outcome);
         }
         break;
     case RECVSHIM_ACTION_SHORT:
-    case RECVSHIM_ACTION_TRUNCATE:
-        ask_for_less(call, plan, outcome);
+        shorten(call, plan, outcome);
         break;
     case RECVSHIM_ACTION_INTERRUPT:
         interrupt(call, plan, outcome);
+        break;
+    case RECVSHIM_ACTION_TRUNCATE:
+        cut(call, plan, outcome);
         break;
     case RECVSHIM_ACTION_DROP:
         drop(call, plan, outcome);
@@ -266,9 +330,19 @@ static void carry_out(const struct call *call, struct fault_plan *plan, struct o
         break;
     case RECVSHIM_ACTION_DELAY:
     case RECVSHIM_ACTIONS:
-        receive_obtain(call, outcome);
+        obtain(call, outcome);
         break;
     }
+}
+
+/* While the call slept the descriptor may have become another connection's, which it then receives from, and other
+ * rules may have been set: either way the plan is over. */
+static bool is_over(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
+{
+    outcome->word = connection_word(call->fd);
+    if (connection_id(outcome->word) == 0)
+        outcome->word = receive_identified(call->fd, outcome->word);
+    return fault_is_over(plan, outcome->word);
 }
 
 /* Try the rules, and do what they say. Out of line: most calls are left alone. */
@@ -276,18 +350,24 @@ __attribute__((noinline)) static void try_rules(const struct call *call, struct 
                                                 struct outcome *outcome)
 {
     static const struct fault_questions questions = {.type = type_of, .tell = report_fault};
-    struct fault_facts facts = {.call = call, .type = connection_type(outcome->word)};
+    struct fault_facts facts = {.call = call, .type = connection_type(outcome->word), .may_sleep = !query_filtered()};
     if (facts.type == 0)
         facts.type = -1;
+    /* A look that failed has failed for the call; an error of the socket's that it took off is not covered up. */
     const bool over = plan->asks_peer && !find_peer(call, outcome, &facts);
+    if (over && outcome->error != EAGAIN && outcome->error != EINTR)
+        return;
     if (plan->asks_peer && facts.has_peer)
         plan->fault.source = &facts.peer;
     fault_plan(&facts, &questions, plan);
     if (plan->delay != 0 && !wait_out(call, plan->delay, outcome))
         return;
-    if (plan->ended)
+    bool none = plan->delay != 0 && is_over(call, plan, outcome);
+    if (none && !over)
+        obtain(call, outcome);
+    else if (!none && plan->ended)
         stay_ended(call, outcome);
-    else if (!over || plan->fault.action == RECVSHIM_ACTION_ERROR)
+    else if (!none && (!over || plan->fault.action == RECVSHIM_ACTION_ERROR))
         carry_out(call, plan, outcome); /* else there was nothing that a fault can be done to */
 }
 
@@ -310,5 +390,5 @@ void inject(const struct call *call, struct outcome *outcome)
     else
         receive_obtain(call, outcome);
     if (outcome->result > 0 && data && (call->flags & MSG_PEEK) == 0)
-        fault_received(&plan, (uint64_t)outcome->result);
+        fault_received(&plan, connection_word(call->fd), (uint64_t)outcome->result);
 }

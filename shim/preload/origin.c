@@ -23,6 +23,10 @@ static struct {
     uint64_t reserved;
 } descriptors[CONNECTION_DESCRIPTORS];
 
+/* Places of those whose number is another's place. */
+#define FIRST_SPARE (CONNECTION_DESCRIPTORS + 1U)
+static _Atomic uint32_t spare_holders[ORIGIN_PLACES - FIRST_SPARE];
+
 /* What the forks that led to this process add. Written in the child of a fork, which has one thread. */
 static uint64_t process;
 
@@ -46,25 +50,6 @@ static uint64_t lineage(void)
 
 /* ---- processes and threads ---- */
 
-static void before_fork(void)
-{
-    thread_self.forks++;
-}
-
-static void in_child(void)
-{
-    thread_self.lineage = kind_of(lineage(), PROCESS, thread_self.forks);
-    process = thread_self.lineage;
-}
-
-void origin_start(void)
-{
-    thread_self.lineage = kind_of(0, FIRST_THREAD, 0);
-    /* Not a wiped page, as process.c has it: which of several children this is only the parent can count. A raw clone
-     * is not counted. */
-    pthread_atfork(before_fork, NULL, in_child);
-}
-
 /* What a new thread begins with: in a place of its own until it has taken it over. */
 struct beginning {
     void *(*function)(void *);
@@ -74,6 +59,27 @@ struct beginning {
 };
 #define BEGINNINGS 256 /* threads that have been started and do not run yet */
 static struct beginning beginnings[BEGINNINGS];
+
+static void before_fork(void)
+{
+    thread_self.forks++;
+}
+
+static void in_child(void)
+{
+    thread_self.lineage = kind_of(lineage(), PROCESS, thread_self.forks);
+    process = thread_self.lineage;
+    for (int i = 0; i < BEGINNINGS; i++) /* threads that were just starting did so in the parent */
+        atomic_store_explicit(&beginnings[i].taken, false, memory_order_relaxed);
+}
+
+void origin_start(void)
+{
+    thread_self.lineage = kind_of(0, FIRST_THREAD, 0);
+    /* Not a wiped page, as process.c has it: which of several children this is only the parent can count. A raw clone
+     * is not counted. */
+    pthread_atfork(before_fork, NULL, in_child);
+}
 
 static struct beginning *take_beginning(void)
 {
@@ -105,8 +111,10 @@ int origin_create_thread(pthread_t *thread, const pthread_attr_t *attributes, vo
     if (next == NULL)
         return EAGAIN;
     struct beginning *beginning = take_beginning();
-    if (beginning == NULL)
+    if (beginning == NULL) {
+        thread_self.threads++; /* those after it are told as they are in any run */
         return next(thread, attributes, function, argument);
+    }
     beginning->function = function;
     beginning->argument = argument;
     beginning->lineage = kind_of(lineage(), THREAD, ++thread_self.threads);
@@ -125,6 +133,11 @@ static bool is_tracked(int fd)
     return fd >= 0 && fd < CONNECTION_DESCRIPTORS;
 }
 
+static _Atomic uint32_t *holders_of(uint32_t place)
+{
+    return place < CONNECTION_DESCRIPTORS ? &descriptors[place].holders : &spare_holders[place - FIRST_SPARE];
+}
+
 /* Exchanged, so that of two that give it up at once one does. */
 static void leave_place(int fd)
 {
@@ -132,7 +145,7 @@ static void leave_place(int fd)
         return;
     uint32_t place = atomic_exchange_explicit(&descriptors[fd].place, 0, memory_order_relaxed);
     if (place != 0)
-        atomic_fetch_sub_explicit(&descriptors[place - 1].holders, 1, memory_order_relaxed);
+        atomic_fetch_sub_explicit(holders_of(place - 1), 1, memory_order_relaxed);
 }
 
 static void begins(int fd, uint64_t origin)
@@ -173,17 +186,17 @@ bool origin_is_taken(int fd)
 static bool claim(uint32_t place)
 {
     uint32_t none = 0;
-    return atomic_compare_exchange_strong_explicit(&descriptors[place].holders, &none, 1, memory_order_relaxed,
+    return atomic_compare_exchange_strong_explicit(holders_of(place), &none, 1, memory_order_relaxed,
                                                    memory_order_relaxed);
 }
 
-/* That of its own number, or, where it is taken, any that is free. Plus 1; 0: none is. */
+/* That of its own number, or, where it is taken, a spare one. Plus 1; 0: none is left. */
 __attribute__((cold, noinline)) static uint32_t find_place(int fd)
 {
     uint32_t place = claim((uint32_t)fd) ? (uint32_t)fd + 1 : 0;
-    for (uint32_t other = CONNECTION_DESCRIPTORS; place == 0 && other > 0; other--)
-        if (claim(other - 1))
-            place = other;
+    for (uint32_t other = FIRST_SPARE; place == 0 && other < ORIGIN_PLACES; other++)
+        if (claim(other))
+            place = other + 1;
     atomic_store_explicit(&descriptors[fd].place, place, memory_order_relaxed);
     return place;
 }
@@ -201,7 +214,7 @@ void origin_duplicated(int fd, int copy)
         place = find_place(fd);
     if (place == 0)
         return;
-    atomic_fetch_add_explicit(&descriptors[place - 1].holders, 1, memory_order_relaxed);
+    atomic_fetch_add_explicit(holders_of(place - 1), 1, memory_order_relaxed);
     atomic_store_explicit(&descriptors[copy].place, place, memory_order_relaxed);
 }
 

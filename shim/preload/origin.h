@@ -28,8 +28,9 @@ uint64_t origin_of(int fd);
 
 /* A place is a number from 0 to ORIGIN_PLACES - 1 for what is kept of a connection: the same for all its descriptors,
  * until the last of them is closed. One that has a single descriptor has the place of its number, and is not asked
- * about. For the others, which have the bit CONNECTION_DUPLICATED, and for those without an id (0): this. */
-#define ORIGIN_PLACES 65537
+ * about. 65536 is that of all who have none of their own. For the others, which have the bit CONNECTION_DUPLICATED, and
+ * for those without an id (0): this. */
+#define ORIGIN_PLACES (65536 + 1 + 1024)
 uint32_t origin_place(int fd, uint64_t id);
 
 /* Whether the place of this number is still a duplicate's of what had the number before. */

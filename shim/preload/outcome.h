@@ -24,6 +24,7 @@ struct outcome {
     bool timed;      /* the socket had an SO_RCVTIMEO when it was interrupted, or may have had one */
     /* Of fault injection: */
     uint16_t injected;      /* what was done to it, a set of enum recvshim_action */
+    bool waited;            /* it has waited for a datagram, to look at its source: its time has begun */
     uint32_t interruptions; /* attempts that are to fail with EINTR, below the retry */
     uint64_t delayed;       /* ns, by how much it began late */
 };

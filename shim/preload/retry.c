@@ -76,9 +76,8 @@ static int poll_for(struct pollfd *fds, nfds_t count, struct timespec *limit, bo
 struct waiting {
     uint64_t timeout; /* SO_RCVTIMEO, which counts from `entry`; RETRY_FOR_EVER once it has been taken away */
     uint64_t entry;
-    size_t gathered;        /* bytes, of MSG_WAITALL */
-    short seen;             /* what poll told of the socket, as long as nothing has come of it */
-    uint32_t interruptions; /* still to be made up */
+    size_t gathered; /* bytes, of MSG_WAITALL */
+    short seen;      /* what poll told of the socket, as long as nothing has come of it */
 };
 
 /* How a wait for data ended. */
@@ -141,16 +140,6 @@ static bool is_at_mark(const struct call *call)
     return ioctl(call->fd, SIOCATMARK, &at_mark) == 0 && at_mark != 0;
 }
 
-/* One attempt, or an interruption that is made up in its place. */
-static ssize_t attempt_with(const struct call *call, int flags, uint32_t *interruptions)
-{
-    if (*interruptions == 0)
-        return next_receive(call, 0, flags);
-    --*interruptions;
-    errno = EINTR;
-    return -1;
-}
-
 /* Wait until it is worth while to receive again. Returns false where the receive is over: errno says why. */
 static bool wait_on(const struct call *call, const struct retry_terms *terms, struct waiting *waiting,
                     struct retried *done)
@@ -194,9 +183,7 @@ static void receive_until(const struct call *call, const struct retry_terms *ter
 {
     const int flags = call->flags | MSG_DONTWAIT;
     const bool gather = (call->flags & MSG_WAITALL) != 0 && socket_number(call->fd, SO_TYPE) == SOCK_STREAM;
-    struct waiting waiting = {.timeout = timeout,
-                              .entry = terms->entry != 0 ? terms->entry : clock_now(),
-                              .interruptions = terms->interruptions != 0 ? terms->interruptions - 1 : 0};
+    struct waiting waiting = {.timeout = timeout, .entry = terms->entry != 0 ? terms->entry : clock_now()};
     ssize_t part = -1;
     do {
         /* An error behind data that was gathered stays on the socket for the next call, as it does in the kernel: a
@@ -204,7 +191,7 @@ static void receive_until(const struct call *call, const struct retry_terms *ter
         if (waiting.gathered > 0 && ((waiting.seen & POLLERR) != 0 || is_at_mark(call)))
             break;
         part = waiting.gathered > 0 ? receive_more(call, waiting.gathered, flags, terms->room)
-                                    : attempt_with(call, flags, &waiting.interruptions);
+                                    : next_receive(call, 0, flags);
         if (part > 0 && gather && waiting.gathered + (size_t)part < call->length) {
             waiting.gathered += (size_t)part;
             waiting.seen = 0;
@@ -213,10 +200,24 @@ static void receive_until(const struct call *call, const struct retry_terms *ter
             break;
         } else if (errno == EINTR) {
             count(&done->retries);
-            waiting.seen = 0; /* what poll told of is still to come */
         }
     } while (wait_on(call, terms, &waiting, done));
     done->result = waiting.gathered > 0 ? (ssize_t)waiting.gathered + (part > 0 ? part : 0) : part;
+}
+
+/* Absorb what is made up; all the call's time is still there for the attempt that follows. Returns whether the call is
+ * over by that. */
+static bool absorb_made_up(const struct call *call, const struct retry_terms *terms, struct retried *done)
+{
+    for (uint32_t left = terms->interruptions; left > 0; left--) {
+        done->passed = terms->passes(terms->begun);
+        errno = EINTR;
+        if (done->passed)
+            return true;
+        count(&done->retries);
+    }
+    done->result = next_receive(call, 0, call->flags);
+    return done->result >= 0 || errno != EINTR;
 }
 
 struct retried retry(const struct call *call, const struct retry_terms *terms)
@@ -224,14 +225,14 @@ struct retried retry(const struct call *call, const struct retry_terms *terms)
     struct retried done = {.result = -1};
     const bool waits = (call->flags & MSG_DONTWAIT) == 0;
     uint64_t attempt = terms->begun;
-    uint32_t interruptions = terms->interruptions;
+    if (terms->interruptions != 0 && absorb_made_up(call, terms, &done))
+        return done;
     for (;;) {
-        const bool made_up = interruptions != 0;
         /* Asked anew each time: another process may have set it, another thread, a handler. */
         uint64_t timeout = waits && terms->may_ask ? receive_timeout(call->fd) : RETRY_FOR_EVER;
         bool unknown = waits && !terms->may_ask && terms->may_time_out(call->fd);
         done.timed = unknown || timeout != RETRY_FOR_EVER;
-        done.passed = terms->passes(terms->begun) || (!made_up && terms->unexplained(attempt, done.timed));
+        done.passed = terms->passes(terms->begun) || terms->unexplained(attempt, done.timed);
         bool exempt = unknown || (done.timed && ((call->flags & (MSG_PEEK | MSG_WAITALL)) == (MSG_PEEK | MSG_WAITALL) ||
                                                  socket_number(call->fd, SO_RCVLOWAT) > 1));
         errno = EINTR;
@@ -243,8 +244,6 @@ struct retried retry(const struct call *call, const struct retry_terms *terms)
             return done;
         }
         attempt = terms->moment();
-        if (made_up && --interruptions != 0)
-            continue;
         done.result = next_receive(call, 0, call->flags);
         if (done.result >= 0 || errno != EINTR)
             return done;

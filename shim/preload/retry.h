@@ -21,8 +21,8 @@ struct retry_terms {
     uint64_t begun; /* the moment when the call began */
     uint64_t entry; /* clock_now() when the call began; 0 where that was not noted: the deadline counts from now */
     socklen_t room; /* *call->address_length as the program gave it */
-    uint32_t interruptions; /* attempts that are to fail with EINTR before one is made: injected, and absorbed whatever
-                             * the signals say; the first has failed already */
+    uint32_t interruptions; /* attempts that are to fail with EINTR before one is made: injected, and absorbed
+                             * whatever the socket is and the signals say; the first has failed already */
     bool may_ask;           /* whether the kernel may be called for anything but the receive itself */
 };
 

@@ -1,0 +1,268 @@
+/* Receives that others get in the way of: threads at one socket, descriptors that become another's, what is not there
+ * yet. Each way tells what became of it. */
+#include "victim.h"
+
+#include <stdatomic.h>
+
+static int fds[2];
+
+static void limit_waiting(int fd, long milliseconds)
+{
+    struct timeval limit = {.tv_sec = milliseconds / 1000, .tv_usec = milliseconds % 1000 * 1000};
+    must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
+}
+
+static void rest(long milliseconds)
+{
+    nanosleep(&(struct timespec){.tv_sec = milliseconds / 1000, .tv_nsec = milliseconds % 1000 * 1000000}, NULL);
+}
+
+/* ---- two threads, each with a datagram for it ---- */
+
+static int pairs[2][2];
+static long results[2];
+
+static void *receive_own(void *number)
+{
+    char byte;
+    results[(long)number] = recv(pairs[(long)number][0], &byte, 1, 0);
+    return NULL;
+}
+
+static void two_sockets(void)
+{
+    pthread_t threads[2];
+    for (long i = 0; i < 2; i++) {
+        pair(SOCK_DGRAM, pairs[i]);
+        limit_waiting(pairs[i][0], 1000);
+        must(pthread_create(&threads[i], NULL, receive_own, (void *)i) == 0, "pthread_create");
+    }
+    rest(100); /* both are to wait by then; where they do not, there is only less to see */
+    for (long i = 0; i < 2; i++)
+        must(send(pairs[i][1], "x", 1, 0) == 1, "send");
+    for (long i = 0; i < 2; i++)
+        pthread_join(threads[i], NULL);
+    say("lost", (results[0] < 0) + (results[1] < 0));
+}
+
+/* ---- threads at one socket, whose peers are two ---- */
+
+static atomic_long arrived[2];
+static atomic_bool over;
+
+static void *receive_any(void *nothing)
+{
+    char byte;
+    while (!over)
+        if (recv(fds[0], &byte, 1, 0) == 1)
+            arrived[byte - 'a']++;
+    return nothing;
+}
+
+static int sender_at(const char *address)
+{
+    struct sockaddr_in own = {.sin_family = AF_INET};
+    int fd = socket(AF_INET, SOCK_DGRAM, 0);
+    inet_pton(AF_INET, address, &own.sin_addr);
+    must(fd >= 0 && bind(fd, (struct sockaddr *)&own, sizeof own) == 0, "bind");
+    return fd;
+}
+
+static void two_peers(void)
+{
+    enum { THREADS = 3, DATAGRAMS = 4000 };
+    struct sockaddr_storage address;
+    socklen_t length;
+    pthread_t threads[THREADS];
+    fds[0] = bound(AF_INET, SOCK_DGRAM, &address, &length);
+    limit_waiting(fds[0], 200);
+    int senders[2] = {sender_at("127.0.0.2"), sender_at("127.0.0.3")};
+    for (int i = 0; i < THREADS; i++)
+        must(pthread_create(&threads[i], NULL, receive_any, NULL) == 0, "pthread_create");
+    for (int i = 0; i < DATAGRAMS; i++) {
+        if (i % 20 == 0)
+            rest(1); /* the socket has room for some hundreds */
+        for (int n = 0; n < 2; n++)
+            must(sendto(senders[n], n == 0 ? "a" : "b", 1, 0, (struct sockaddr *)&address, length) == 1, "sendto");
+    }
+    rest(500);
+    over = true;
+    for (int i = 0; i < THREADS; i++)
+        pthread_join(threads[i], NULL);
+    say("sent", DATAGRAMS);
+    say("named", arrived[0]);
+    say("others", arrived[1]);
+}
+
+/* ---- a number that becomes another's while a receive on it waits ---- */
+
+static void *receive_once(void *nothing)
+{
+    char bytes[1000];
+    recv(fds[0], bytes, sizeof bytes, 0);
+    return nothing;
+}
+
+/* The thread's receive is under way before the number is another's; with `data` it then gets some of the old. */
+static void become_another(bool data)
+{
+    static char much[500];
+    pthread_t thread;
+    int old[2], number;
+    pair(SOCK_STREAM, old);
+    fds[0] = number = old[0];
+    must(pthread_create(&thread, NULL, receive_once, NULL) == 0, "pthread_create");
+    rest(100);
+    close(old[0]);
+    pair(SOCK_STREAM, fds);
+    must(fds[0] == number, "the number is used anew");
+    if (data)
+        must(send(old[1], much, sizeof much, 0) == sizeof much, "send");
+    else
+        must(send(fds[1], "x", 1, 0) == 1, "send"); /* for the thread, whose receive is of the new one by then */
+    pthread_join(thread, NULL);
+    long worked = 0;
+    for (int i = 0; i < 3; i++) {
+        char bytes[8];
+        must(send(fds[1], "abc", 3, 0) == 3, "send");
+        worked += recvfrom(fds[0], bytes, sizeof bytes, 0, NULL, NULL) > 0;
+    }
+    say("worked", worked);
+}
+
+static void reused(void)
+{
+    become_another(false);
+}
+
+static void reused_with_data(void)
+{
+    become_another(true);
+}
+
+/* ---- the first receives on a connection, by two threads at once ---- */
+
+static atomic_int turn, done;
+static atomic_long escaped;
+
+static void receive_first(void)
+{
+    char byte;
+    if (recv(fds[0], &byte, 1, MSG_DONTWAIT) >= 0 || errno != EIO)
+        escaped++;
+}
+
+static void *take_turns(void *nothing)
+{
+    for (int own = 1;; own++) {
+        while (turn < own)
+            ;
+        if (over)
+            return nothing;
+        receive_first();
+        done = own;
+    }
+}
+
+static void first_receives(void)
+{
+    enum { CONNECTIONS = 3000 };
+    pthread_t thread;
+    must(pthread_create(&thread, NULL, take_turns, NULL) == 0, "pthread_create");
+    for (int i = 1; i <= CONNECTIONS; i++) {
+        pair(SOCK_STREAM, fds);
+        turn = i;
+        receive_first();
+        while (done < i)
+            ;
+        close(fds[0]);
+        close(fds[1]);
+    }
+    over = true;
+    turn = CONNECTIONS + 1;
+    pthread_join(thread, NULL);
+    say("escaped", escaped);
+}
+
+/* ---- what is not there yet, and what is in the way ---- */
+
+/* An error that waits at the socket. */
+static void pending_error(void)
+{
+    struct sockaddr_storage address, nobody;
+    socklen_t length;
+    int on = 1, closed = bound(AF_INET, SOCK_DGRAM, &nobody, &length);
+    fds[0] = bound(AF_INET, SOCK_DGRAM, &address, &length);
+    must(setsockopt(fds[0], IPPROTO_IP, IP_RECVERR, &on, sizeof on) == 0, "IP_RECVERR");
+    close(closed);
+    must(sendto(fds[0], "x", 1, 0, (struct sockaddr *)&nobody, length) == 1, "sendto");
+    struct pollfd refused = {.fd = fds[0]};
+    while ((refused.revents & POLLERR) == 0)
+        poll(&refused, 1, 10);
+    dprintf(STDOUT_FILENO, "seen");
+    see(fds[0], 1, MSG_DONTWAIT);
+    see(fds[0], 1, MSG_DONTWAIT);
+    dprintf(STDOUT_FILENO, "\n");
+}
+
+/* Nothing at first, then more than enough. */
+static void late(int type)
+{
+    pair(type, fds);
+    dprintf(STDOUT_FILENO, "seen");
+    see(fds[0], 10, MSG_DONTWAIT);
+    must(send(fds[1], "0123456789", 10, 0) == 10, "send");
+    see(fds[0], 10, MSG_DONTWAIT);
+    dprintf(STDOUT_FILENO, "\n");
+}
+
+static void late_stream(void)
+{
+    late(SOCK_STREAM);
+}
+
+static void late_datagram(void)
+{
+    late(SOCK_DGRAM);
+}
+
+/* Receives whose interruption is left to the program where a time-out is set. */
+static void exempt(void)
+{
+    int lowest = 4;
+    char bytes[8];
+    pair(SOCK_STREAM, fds);
+    limit_waiting(fds[0], 2000);
+    must(send(fds[1], "01234567", 8, 0) == 8, "send");
+    say("looked", recv(fds[0], bytes, 8, MSG_PEEK | MSG_WAITALL));
+    must(setsockopt(fds[0], SOL_SOCKET, SO_RCVLOWAT, &lowest, sizeof lowest) == 0, "SO_RCVLOWAT");
+    say("received", recv(fds[0], bytes, 8, 0));
+}
+
+/* MSG_TRUNC means nothing to a unix stream. */
+static void truncated(void)
+{
+    char bytes[4] = "....";
+    pair(SOCK_STREAM, fds);
+    must(send(fds[1], "abcd", 4, 0) == 4, "send");
+    say("received", recv(fds[0], bytes, 4, MSG_TRUNC));
+    say("intact", memcmp(bytes, "abcd", 4) == 0);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct way ways[] = {
+        {"two-sockets", two_sockets},
+        {"two-peers", two_peers},
+        {"reused", reused},
+        {"reused-with-data", reused_with_data},
+        {"first-receives", first_receives},
+        {"pending-error", pending_error},
+        {"late-stream", late_stream},
+        {"late-datagram", late_datagram},
+        {"exempt", exempt},
+        {"truncated", truncated},
+    };
+    (void)argc;
+    return show_way(ways, sizeof ways / sizeof ways[0], argv);
+}
