@@ -93,21 +93,26 @@ Test(control_page, claims_of_too_many_rules_are_not_followed)
     cr_assert_not(control_page_is_rule(&page, 0), "a rule of zeros matches nothing");
 }
 
-/* As a writer would: some of the rules of one value, some of another, is what nobody may ever see. */
+/* All rules of one value, and then of another: what is of both nobody may ever see. */
+_Noreturn static void write_for_ever(const struct trace *trace)
+{
+    prctl(PR_SET_PDEATHSIG, SIGKILL);
+    for (uint64_t round = 1;; round++) {
+        rules.count = 1 + (uint32_t)(round % RECVSHIM_MAX_RULES);
+        for (uint32_t i = 0; i < rules.count; i++)
+            rules.rules[i] = (struct recvshim_rule){.low = round, .high = rules.count, .draw = round};
+        control_page_set_rules(trace, &rules);
+        for (volatile int pause = 0; pause < 3000; pause++)
+            ;
+    }
+}
+
 Test(control_page, is_never_read_half_written)
 {
     struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
     pid_t writer = fork();
     if (writer == 0)
-        prctl(PR_SET_PDEATHSIG, SIGKILL);
-    for (uint64_t round = 1; writer == 0; round++) {
-        rules.count = 1 + (uint32_t)(round % RECVSHIM_MAX_RULES);
-        for (uint32_t i = 0; i < rules.count; i++)
-            rules.rules[i] = (struct recvshim_rule){.low = round, .high = rules.count, .draw = round};
-        control_page_set_rules(&trace, &rules);
-        for (volatile int pause = 0; pause < 3000; pause++)
-            ;
-    }
+        write_for_ever(&trace);
     size_t whole = 0;
     uint32_t last = 0;
     for (uint64_t end = clock_now() + NANOSECONDS_A_SECOND / 2; clock_now() < end;) {
