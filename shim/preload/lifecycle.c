@@ -3,7 +3,6 @@
 #include "address.h"
 #include "connection.h"
 #include "endpoints.h"
-#include "fault.h"
 #include "query.h"
 #include "receive.h"
 #include "recorder.h"
@@ -74,7 +73,7 @@ void lifecycle_accepting(struct acceptance *acceptance, int listener, struct soc
     acceptance->address = address;
     acceptance->length = length;
     acceptance->room = address != NULL && address_length_may_be_read(length) ? *length : 0;
-    if (address == NULL && (recorder_tracing() || fault_possible()) &&
+    if (address == NULL && recorder_tracing() &&
         connection_domain(connection_word(listener)) != 0) {
         acceptance->own_length = sizeof acceptance->own;
         acceptance->address = &acceptance->own.any;

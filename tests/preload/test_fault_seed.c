@@ -122,3 +122,38 @@ Test(fault_seed, times_are_shared_by_threads)
         hits++;
     cr_expect_eq(hits, 4 * 3 * 40 / 2);
 }
+
+/* ---- as rules ---- */
+
+/* The injections of the trace, as `recvshim show --format faults` has them, and the same program under these. */
+static struct finished repeat(const char *more)
+{
+    struct finished shown = RUN(.argv = {RECVSHIM_COMMAND, "show", "--format", "faults", trace_path()}, .native = true);
+    cr_assert(exited_with(&shown, 0), "%s", shown.err);
+    cr_assert_str_empty(shown.err, "%s", shown.err);
+    static char setting[1 << 17];
+    snprintf(setting, sizeof setting, "RECVSHIM_FAULT=%s", shown.out);
+    remove(trace_path());
+    struct finished again = RUN(.argv = {"scattered", more}, .env = {setting, "RECVSHIM_SEED=1"});
+    cr_assert(exited_with(&again, 0), "%s", again.err);
+    cr_assert_str_empty(again.err, "%s", again.err);
+    return again;
+}
+
+static void expect_repeated(const char *rules)
+{
+    struct finished first = RUN(.argv = {"scattered"}, .env = {rules, "RECVSHIM_SEED=42"});
+    struct finished again = repeat("pause=0");
+    cr_expect_str_eq(again.out, first.out, "%s", rules);
+    struct finished third = repeat(NULL);
+    cr_expect_str_eq(third.out, first.out, "what was repeated repeats again");
+}
+
+Test(fault_seed, the_rules_of_a_trace_repeat_it)
+{
+    expect_repeated("RECVSHIM_FAULT=*:error=EIO:p=0.1;*:short=1..7:p=0.3;*:delay=1us..50us:p=0.1");
+    remove(trace_path());
+    expect_repeated("RECVSHIM_FAULT=*:eof:p=0.02;*:short=2:when=1..30+3:per=connection;*:error=EIO:when=5+7");
+    remove(trace_path());
+    expect_repeated("RECVSHIM_FAULT=*:corrupt=3:p=0.3");
+}

@@ -80,6 +80,48 @@ static void alarmed_with_restart(void)
     receive_alarmed(SA_RESTART);
 }
 
+/* With a handler that can interrupt, and does not. */
+static void handled_elsewhere(void)
+{
+    char byte;
+    handle(SIGTERM, note, 0);
+    must(send(fds[1], "x", 1, 0) == 1, "send");
+    say("result", recv(fds[0], &byte, 1, 0));
+}
+
+/* The first datagram is thrown away, and while the next is awaited there is a signal. */
+static void alarmed_behind_a_drop(void)
+{
+    struct sockaddr_storage address;
+    socklen_t length;
+    struct timeval limit = {.tv_sec = 20};
+    char byte;
+    int fd = bound(AF_INET, SOCK_DGRAM, &address, &length);
+    must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
+    must(sendto(fd, "x", 1, 0, (struct sockaddr *)&address, length) == 1, "sendto");
+    interrupt_after(0, 50000);
+    begun = nanoseconds(CLOCK_MONOTONIC);
+    say("result", recv(fd, &byte, 1, 0));
+    say("errno", errno);
+    say_elapsed();
+}
+
+/* A child of vfork receives, and the process after it. */
+static void vforked(void)
+{
+    char bytes[2];
+    must(send(fds[1], "xyz", 3, 0) == 3, "send");
+    volatile ssize_t results[2] = {0, 0};
+    pid_t pid = vfork(); /* NOLINT: what it is about */
+    if (pid == 0) {
+        results[0] = recv(fds[0], bytes, 1, 0);
+        _exit(0);
+    }
+    results[1] = recv(fds[0], bytes, 1, 0);
+    say("child", results[0]);
+    say("parent", results[1]);
+}
+
 static sigjmp_buf out;
 
 static void jump_out(int signal)
@@ -133,6 +175,9 @@ int main(int argc, char **argv)
         {"alarmed", alarmed},
         {"alarmed-with-restart", alarmed_with_restart},
         {"jump", jump},
+        {"handled-elsewhere", handled_elsewhere},
+        {"alarmed-behind-a-drop", alarmed_behind_a_drop},
+        {"vforked", vforked},
         {"cancel-type", cancel_type},
         {"error-queue", error_queue},
     };

@@ -1,6 +1,6 @@
 /* Four threads that make their own connections and receive on them, each at a pace of its own that no two runs share:
- * tells thread by thread what came of each receive, and what random() and rand() then give. `pause=0`: without the
- * pauses. Each receive is of up to 8 bytes. */
+ * tells thread by thread what came of each receive, a sum of what was received, and what random() and rand() then give.
+ * `pause=0`: without the pauses. Each receive is of up to 8 bytes. */
 #include "victim.h"
 
 #include <sched.h>
@@ -10,7 +10,10 @@
 #define RECEIVES    40
 
 static bool pauses;
-static char results[THREADS][CONNECTIONS * RECEIVES + 1];
+static struct {
+    char results[CONNECTIONS * RECEIVES + 1];
+    uint64_t sum; /* of all that was received */
+} threads_saw[THREADS];
 
 /* From the clock: another one each time. */
 static void pause_somehow(void)
@@ -31,7 +34,8 @@ static char letter(ssize_t result)
 
 static void *receive_all(void *argument)
 {
-    char *result = argument;
+    long number = (long)argument;
+    char *result = threads_saw[number].results;
     for (int connection = 0; connection < CONNECTIONS; connection++) {
         int fds[2];
         pause_somehow();
@@ -44,7 +48,10 @@ static void *receive_all(void *argument)
             must(send(fds[1], data, sizeof data, 0) == sizeof data, "send");
             pause_somehow();
             errno = 0;
-            *result++ = letter(recv(fds[0], data, sizeof data, 0));
+            ssize_t got = recv(fds[0], data, sizeof data, 0);
+            *result++ = letter(got);
+            for (ssize_t n = 0; n < got; n++)
+                threads_saw[number].sum = threads_saw[number].sum * 31 + (unsigned char)data[n];
         }
         close(fds[0]);
         close(fds[1]);
@@ -59,12 +66,12 @@ int main(int argc, char **argv)
     pauses = number(argv + 1, "pause", 1) != 0;
     srandom(7);
     srand(7);
-    for (int i = 0; i < THREADS; i++)
-        must(pthread_create(&threads[i], NULL, receive_all, results[i]) == 0, "pthread_create");
+    for (long i = 0; i < THREADS; i++)
+        must(pthread_create(&threads[i], NULL, receive_all, (void *)i) == 0, "pthread_create");
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
     for (int i = 0; i < THREADS; i++)
-        printf("%s\n", results[i]);
+        printf("%s %llu\n", threads_saw[i].results, (unsigned long long)threads_saw[i].sum);
     printf("random %ld %d %ld\n", random(), rand(), lrand48());
     return 0;
 }

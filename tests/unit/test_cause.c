@@ -27,6 +27,18 @@ Test(cause, follows_from_result_and_errno)
     }
 }
 
+/* TCP knows better, but not the program. */
+Test(cause, of_an_injected_end_is_what_the_program_saw)
+{
+    struct recvshim_record record = {.socket_type = SOCK_STREAM,
+                                     .result_flags = RECVSHIM_RESULT_TCP | RECVSHIM_RESULT_CONNECTED,
+                                     .injected = 1U << RECVSHIM_ACTION_EOF,
+                                     .event = RECVSHIM_EVENT_DISCONNECT};
+    record.tcp.state = TCP_ESTABLISHED;
+    cr_expect_eq(cause_of(&record), CAUSE_EOF);
+    cr_expect_eq(first_of(&record), FIRST_PEER);
+}
+
 /* SEMANTICS.md: a 0 is the peer's word only once TCP has its FIN. */
 Test(cause, of_a_zero_follows_from_what_is_known_of_the_socket)
 {

@@ -93,8 +93,8 @@ Test(control_page, claims_of_too_many_rules_are_not_followed)
     cr_assert_not(control_page_is_rule(&page, 0), "a rule of zeros matches nothing");
 }
 
-/* All rules of one value, and then of another: what is of both nobody may ever see. */
-_Noreturn static void write_for_ever(const struct trace *trace)
+/* Until the parent ends. */
+static _Noreturn void write_rules(const struct trace *trace)
 {
     prctl(PR_SET_PDEATHSIG, SIGKILL);
     for (uint64_t round = 1;; round++) {
@@ -107,12 +107,13 @@ _Noreturn static void write_for_ever(const struct trace *trace)
     }
 }
 
+/* As a writer would: some of the rules of one value, some of another, is what nobody may ever see. */
 Test(control_page, is_never_read_half_written)
 {
     struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
     pid_t writer = fork();
     if (writer == 0)
-        write_for_ever(&trace);
+        write_rules(&trace);
     size_t whole = 0;
     uint32_t last = 0;
     for (uint64_t end = clock_now() + NANOSECONDS_A_SECOND / 2; clock_now() < end;) {

@@ -115,7 +115,7 @@ Test(fault_reach, what_is_certain)
     static const struct row rows[] = {
         {"*:delay=1s", "*:delay=1s", false},
         {"*:delay=1s", "*:eof", false},
-        {"*:eof", "*:delay=1s", false},
+        {"*:error=EIO", "*:delay=1s", false},
         {"*:eof:p=0.999999999", "*:eof", false},
         {"*:eof:p=1", "*:eof:p=0.1", true},
         {"*:eof:times=1000000", "*:eof", false},
@@ -138,6 +138,7 @@ Test(fault_reach, what_is_certain)
         {"*:error=EIO:when=1..5:type=stream", "*:short=1:when=2", false}, /* MSG_OOB counts for the first alone */
         {"*:eof:when=1..5:type=stream", "*:short=1:when=2", true},
         {"*:eof:when=2+", "*:eof:when=2+", true},
+        {"*:eof:when=3+", "*:eof:when=2", false},
         {"*:eof:when=2+", "*:eof:when=3..9+2", true},
         {"*:eof:when=3..9+2", "*:eof:when=2", false},
         {"*:eof:when=3..9+2", "*:eof:when=4", false},

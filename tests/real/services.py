@@ -1,0 +1,239 @@
+"""Servers for clients under test to talk to, each on a port of its own on loopback, and the bytes that they serve,
+known to both ends. Each is a context manager that gives its port, and ends what it started."""
+import contextlib
+import functools
+import hashlib
+import http.server
+import os
+import pwd
+import random
+import signal
+import socket
+import struct
+import subprocess
+import sys
+import threading
+import time
+
+LIMIT = 60  # seconds to start or to end
+BLOCK = 1 << 20
+POSTGRESQL = "/usr/lib/postgresql/15/bin"  # Debian's place for those of its programs that are not for everybody
+
+
+def free_port():
+    with socket.create_server(("127.0.0.1", 0)) as probe:
+        return probe.getsockname()[1]
+
+
+def random_blocks(size):
+    """As many bytes, the same every time."""
+    source = random.Random(size)
+    for done in range(0, size, BLOCK):
+        yield source.randbytes(min(BLOCK, size - done))
+
+
+def digest(blocks):
+    """What is compared of bytes that are too many to be kept: their number and checksum."""
+    checksum, size = hashlib.sha256(), 0
+    for block in blocks:
+        checksum.update(block)
+        size += len(block)
+    return size, checksum.hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """GET /SIZE is answered with that many random bytes."""
+
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        size = int(self.path[1:])
+        self.send_response(200)
+        self.send_header("Content-Length", str(size))
+        self.end_headers()
+        for block in random_blocks(size):
+            self.wfile.write(block)
+
+    def log_message(self, *_):
+        pass
+
+
+class Server(http.server.ThreadingHTTPServer):
+    daemon_threads = True
+
+    # A client may have had enough.
+    def handle_error(self, request, client_address):
+        if not issubclass(sys.exc_info()[0], ConnectionError):
+            super().handle_error(request, client_address)
+
+
+@contextlib.contextmanager
+def http_server():
+    with Server(("127.0.0.1", 0), Handler) as server:
+        serving = threading.Thread(target=functools.partial(server.serve_forever, poll_interval=0.01))
+        serving.start()
+        try:
+            yield server.server_port
+        finally:
+            server.shutdown()
+            serving.join()
+
+
+@contextlib.contextmanager
+def started(log, command, end=signal.SIGTERM, **options):
+    """A server in the foreground. What it says goes into the file `log`, which is quoted where it ends too early."""
+    with open(log, "wb") as out:
+        server = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=out, stderr=subprocess.STDOUT, **options)
+    try:
+        yield server
+    finally:
+        server.send_signal(end)
+        try:
+            server.wait(timeout=LIMIT)
+        except subprocess.TimeoutExpired:
+            server.kill()
+            server.wait()
+            raise
+
+
+def await_answer(server, log, answers):
+    """Until answers() is true, for a server that has not ended."""
+    deadline = time.monotonic() + LIMIT
+    while not answers():
+        if server.poll() is not None or time.monotonic() > deadline:
+            with open(log, encoding="utf-8", errors="replace") as said:
+                raise RuntimeError(f"{server.args[0]} does not answer: {said.read()}")
+        time.sleep(0.01)
+
+
+def connects(port):
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=LIMIT).close()
+    except ConnectionRefusedError:
+        return False
+    return True
+
+
+@contextlib.contextmanager
+def redis_server(directory):
+    port, log = free_port(), os.path.join(directory, "redis-log")
+    command = ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", directory]
+    with started(log, command) as server:
+        await_answer(server, log, functools.partial(connects, port))
+        yield port
+
+
+def redis_set(port, key, size):
+    """Give a key random bytes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as client:
+        client.sendall(f"*3\r\n$3\r\nSET\r\n${len(key)}\r\n{key}\r\n${size}\r\n".encode())
+        for block in random_blocks(size):
+            client.sendall(block)
+        client.sendall(b"\r\n")
+        if client.recv(100) != b"+OK\r\n":
+            raise RuntimeError("redis-server does not take a value")
+
+
+def unprivileged():
+    """For Popen: root may not run PostgreSQL."""
+    if os.geteuid() != 0:
+        return {}
+    user = pwd.getpwnam("postgres")
+    return {"user": user.pw_uid, "group": user.pw_gid, "extra_groups": []}
+
+
+@contextlib.contextmanager
+def postgresql(directory):
+    """For the user `postgres`, without a password. The system's user of that name must be let through to the
+    directory."""
+    port, log, data = free_port(), os.path.join(directory, "postgresql-log"), os.path.join(directory, "postgresql")
+    user = unprivileged()
+    os.mkdir(data, 0o700)
+    if user:
+        os.chown(data, user["user"], user["group"])
+    made = subprocess.run([f"{POSTGRESQL}/initdb", "--pgdata", data, "--username", "postgres", "--auth", "trust",
+                           "--no-sync", "--encoding", "UTF8", "--locale", "C"], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=LIMIT, check=False, cwd="/", **user)
+    if made.returncode != 0:
+        raise RuntimeError(f"initdb failed: {made.stdout}")
+    command = [f"{POSTGRESQL}/postgres", "-D", data, "-F", "-h", "127.0.0.1", "-p", str(port), "-k", data]
+    ready = ["pg_isready", "--quiet", "--host", "127.0.0.1", "--port", str(port)]
+    with started(log, command, end=signal.SIGINT, cwd="/", **user) as server:  # SIGINT: without waiting for clients
+        await_answer(server, log, lambda: subprocess.run(ready, timeout=LIMIT, check=False).returncode == 0)
+        yield port
+
+
+ROW = 993  # bytes of one, on the average
+
+
+def rows_query(count):
+    return f"COPY (SELECT repeat(md5(i::text), 1 + i % 61) FROM generate_series(1, {count}) i) TO STDOUT"
+
+
+def rows_blocks(count):
+    """What that query gives."""
+    for first in range(1, count + 1, 1000):
+        numbers = range(first, min(first + 1000, count + 1))
+        yield "".join(hashlib.md5(str(i).encode()).hexdigest() * (1 + i % 61) + "\n" for i in numbers).encode()
+
+
+class Proxy:
+    """Stands before a server on a port of its own. The first connection is hung up once the client has been sent
+    `limit` bytes: by a reset, or by an end of file. All later ones are left alone."""
+
+    def __init__(self, server, limit, reset):
+        self.server, self.limit, self.reset = server, limit, reset
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.connections = 0
+        self.accepting = threading.Thread(target=self.accept)
+
+    def __enter__(self):
+        self.accepting.start()
+        return self
+
+    def __exit__(self, *_):
+        self.listener.shutdown(socket.SHUT_RDWR)  # wakes accept
+        self.accepting.join()
+        self.listener.close()
+
+    def accept(self):
+        serving = []
+        with contextlib.suppress(OSError):  # the end
+            while True:
+                client, _ = self.listener.accept()
+                self.connections += 1
+                limit = self.limit if self.connections == 1 else None
+                serving.append(threading.Thread(target=self.serve, args=(client, limit)))
+                serving[-1].start()
+        for thread in serving:
+            thread.join()
+
+    def serve(self, client, limit):
+        with client, socket.create_connection(("127.0.0.1", self.server)) as server:
+            asking = threading.Thread(target=self.pass_on, args=(client, server, None))
+            asking.start()
+            if self.pass_on(server, client, limit):
+                self.hang_up(client, server)
+            asking.join()
+
+    def pass_on(self, source, target, limit):
+        """Returns true where it stopped because of the limit."""
+        passed = 0
+        with contextlib.suppress(OSError):  # of both ends either may go first
+            while data := source.recv(1 << 16 if limit is None else min(1 << 16, limit - passed)):
+                target.sendall(data)
+                passed += len(data)
+                if passed == limit:
+                    return True
+            target.shutdown(socket.SHUT_WR)
+        return False
+
+    def hang_up(self, client, server):
+        """What is left is done by close, once the other thread has seen an end, too."""
+        server.shutdown(socket.SHUT_RDWR)
+        if self.reset:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+            client.shutdown(socket.SHUT_RD)
+        else:
+            client.shutdown(socket.SHUT_WR)
