@@ -119,7 +119,7 @@ static void print_change(const struct arguments *arguments, const struct control
     if (arguments->tracing != NULL)
         output_print(output, "tracing is %s%s", arguments->tracing, changes_rules(arguments) ? ", and " : "");
     if (changes_rules(arguments) && count == 0)
-        output_print(output, "no fault is injected");
+        output_print(output, "faults are off");
     else if (changes_rules(arguments))
         output_print(output, "%u %s", count, count == 1 ? "rule holds" : "rules hold");
     output_print(output, " in every process that has the trace mapped");

@@ -225,16 +225,16 @@ static void add_rules(struct output *output, const struct control_page *page)
 {
     for (uint32_t i = 0; i < page->rules.count; i++) {
         char words[FAULT_RULE_TEXT_MAX];
+        bool good = control_page_is_rule(page, i);
+        if (good)
+            fault_rule_text(&page->rules.rules[i], words);
         output_reserve(output);
         if (i > 0)
             output_byte(output, ',');
         LITERAL(output, "{\"rule\":");
         output_unsigned(output, i + 1);
         LITERAL(output, ",\"text\":");
-        if (control_page_is_rule(page, i))
-            json_string(output, words, fault_rule_text(&page->rules.rules[i], words));
-        else
-            LITERAL(output, "null");
+        json_name(output, good ? words : NULL); /* nothing in it needs escaping */
         LITERAL(output, ",\"injected\":");
         output_unsigned(output, page->injected[i]);
         output_byte(output, '}');

@@ -117,7 +117,7 @@ Test(control, sets_rules_and_tracing)
     read_page();
     cr_assert_eq(page.generation, 8);
     cr_assert_eq(STATUS("control", path, "--clear-faults"), 0);
-    cr_assert_str_eq(printed, "no fault is injected in every process that has the trace mapped (none at the moment)\n");
+    cr_assert_str_eq(printed, "faults are off in every process that has the trace mapped (none at the moment)\n");
     expect_rules("");
     cr_assert_eq(page.generation, 10);
     cr_assert_eq(STATUS("control", path, "--tracing", "on"), 0);
@@ -229,7 +229,7 @@ Test(control, tells_who_has_it_mapped)
     cr_assert_str_eq(printed, "tracing is off in every process that has the trace mapped (2 running)\n");
     end_process(other);
     cr_assert_eq(STATUS("control", "--clear-faults", path), 0);
-    cr_assert_str_eq(printed, "no fault is injected in every process that has the trace mapped (1 running)\n");
+    cr_assert_str_eq(printed, "faults are off in every process that has the trace mapped (1 running)\n");
     char number[16];
     snprintf(number, sizeof number, "%d", (int)pid);
     cr_assert_eq(STATUS("control", "-p", number, "--format=json"), 0);
@@ -319,6 +319,29 @@ Test(control, waits_for_another_one)
     close(out);
     read_page();
     cr_assert_not(page.tracing);
+}
+
+Test(control, many_at_once_come_one_after_the_other)
+{
+    enum { MANY = 20 };
+    static pid_t pids[MANY];
+    make("");
+    int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
+    for (int i = 0; i < MANY; i++) {
+        char some[512] = "";
+        for (int j = 0; j < 10; j++)
+            snprintf(some + strlen(some), sizeof some - strlen(some), "*:short=%d:when=%d;", 1 + i, 1 + j);
+        pids[i] = start((char *[]){"recvshim", "control", "--fault", some, path, NULL}, out, err);
+    }
+    for (int i = 0; i < MANY; i++)
+        cr_assert_eq(wait_status(pids[i]), 0);
+    close(out);
+    close(err);
+    read_page();
+    cr_assert_eq(page.generation, 2 * MANY);
+    cr_assert_eq(page.rules.count, 10);
+    for (uint32_t i = 0; i < page.rules.count; i++)
+        cr_assert_eq(page.rules.rules[i].low, page.rules.rules[0].low);
 }
 
 /* ---- damage ---- */

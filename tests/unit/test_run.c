@@ -278,6 +278,14 @@ Test(run, says_that_the_program_may_count_on_interruptions)
 
 /* ---- faults ---- */
 
+/* A receive that never returned has been seen, by what was injected into it. */
+Test(run, takes_a_fault_for_a_sign_of_a_receive)
+{
+    struct recvshim_record record = fixture_fault(2000000000, RECVSHIM_ACTION_DELAY, 1000, 4711, 1);
+    run_while("--", &record);
+    cr_assert_str_eq(said, "");
+}
+
 Test(run, joins_rules_for_the_library)
 {
     setenv("RECVSHIM_FAULT", "*:eof", 1);

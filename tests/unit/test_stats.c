@@ -89,6 +89,31 @@ Test(stats, prints_tables)
         cr_assert(*at == '\n' || ((unsigned char)*at >= 0x20 && *at != 0x7f));
 }
 
+Test(stats, counts_injected_faults)
+{
+    struct trace trace = sample_recording(RECVSHIM_MODE_OVERWRITE, 64);
+    sample_receive(&trace, 7, 1, 100);
+    for (uint64_t i = 1; i <= 3; i++)
+        sample_store(&trace,
+                     fixture_fault(SAMPLE_SECOND, i < 3 ? RECVSHIM_ACTION_SHORT : RECVSHIM_ACTION_ERROR, i, 9, i));
+    cr_assert_eq(STATUS("stats", path), 0);
+    expect_printed("\n100 bytes in 1 receives, 0 retries\n");
+    expect_printed("\nevents: 1 receive 3 fault\nerrors: none\ninjected faults: 1 error 2 short\nlosses: none\n");
+    cr_assert_eq(STATUS("stats", "--format=json", path), 0);
+    expect_printed("},\"injections\":{\"error\":1,\"eof\":0,\"short\":2,");
+    cr_assert_eq(STATUS("stats", "--format=prometheus", path), 0);
+    expect_printed("# TYPE recvshim_faults_injected_total counter\n"
+                   "recvshim_faults_injected_total{action=\"error\"} 1\n"
+                   "recvshim_faults_injected_total{action=\"eof\"} 0\n"
+                   "recvshim_faults_injected_total{action=\"short\"} 2\n");
+    cr_assert_null(strstr(printed, "action=\"unknown\""));
+    expect_printed("recvshim_events_total{event=\"fault\",call=\"recv\"} 3\n");
+    check_with_promtool();
+    cr_assert_eq(STATUS("stats", "--event=receive", path), 0);
+    cr_assert_null(strstr(printed, "fault"), "who injects none need not know of them");
+    trace_close(&trace);
+}
+
 Test(stats, leaves_out_what_says_nothing)
 {
     struct trace trace = sample_recording(RECVSHIM_MODE_OVERWRITE, 64);
