@@ -189,7 +189,7 @@ static void add_delay(const struct recvshim_rule *rule, uint32_t index, uint64_t
 
 void fault_plan(struct fault_facts *facts, const struct fault_questions *questions, struct fault_plan *plan)
 {
-    facts->origin = plan->fault.origin = origin_of(facts->call->fd);
+    facts->origin = 0; /* looked up for whoever asks */
     facts->received = fault_counted(&plan->connection->received, plan->tag);
     for (uint32_t i = 0; i < plan->rules; i++) {
         struct recvshim_rule copy;
@@ -201,12 +201,15 @@ void fault_plan(struct fault_facts *facts, const struct fault_questions *questio
             continue;
         if (facts->type < 0 && fault_asks_type(rule))
             facts->type = questions->type(facts->call);
+        if (rule->origin != 0)
+            facts->origin = origin_of(facts->call->fd);
         if (!fault_selects(rule, facts))
             continue;
         struct fault_pair pair = pair_of(rule, i, plan);
         if (!is_due(rule, &pair, plan))
             continue;
-        uint64_t key = fault_key(seed, i + 1, facts->origin, plan->fault.ordinal);
+        plan->fault.origin = origin_of(facts->call->fd);
+        uint64_t key = fault_key(seed, i + 1, plan->fault.origin, plan->fault.ordinal);
         if (!fault_happens(rule, key) || !is_left(rule, &pair))
             continue;
         if (rule->action == RECVSHIM_ACTION_DELAY)
