@@ -3,7 +3,8 @@
 
 Usage: real_faults.py RECVSHIM [unittest arguments]
 
-RECVSHIM_TEST_BYTES says how much each client is sent: bytes with K, M, G (4M). 1G is a quarter of a billion receives each.
+RECVSHIM_TEST_BYTES says how much each client is sent: bytes with K, M, G (4M). 1G is a quarter of a billion receives
+each.
 """
 import collections
 import contextlib
@@ -106,7 +107,8 @@ class Streams(unittest.TestCase):
     def run_traced(self, client, rule):
         """Returns what it printed, as a digest, and the events of all its receives: none is lost."""
         got = services.digest(self.output(client, ["--size", "64M", "--full", "stop"], rule))
-        events = [json.loads(line) for line in self.recvshim("show", "--format", "json", self.path("trace")).splitlines()]
+        shown = self.recvshim("show", "--format", "json", self.path("trace"))
+        events = [json.loads(line) for line in shown.splitlines()]
         os.unlink(self.path("trace"))
         return got, events
 

@@ -124,7 +124,8 @@ class Seeds(unittest.TestCase):
     def test_hanging_in_a_receive(self):
         printed = self.victim("wait", "--timeout", "1", "--jobs", "8")
         seeds = self.failing(printed, r"hung \(no end within 1 s\)")
-        self.assertEqual(len(re.findall(r"^  python3\[\d+\] waits in recvfrom\(\d+\)$", printed, re.MULTILINE)), len(seeds))
+        waits = re.findall(r"^  python3\[\d+\] waits in recvfrom\(\d+\)$", printed, re.MULTILINE)
+        self.assertEqual(len(waits), len(seeds))
         self.assertRegex(printed, r"\n    \| .* recv\(\d+, 8\)  fault: short=\d by rule 1 in receive \d")
 
     def test_hanging_in_a_loop(self):
@@ -197,7 +198,7 @@ class Seeds(unittest.TestCase):
             seeds.send_signal(signal.SIGINT)
             printed, said = seeds.communicate(timeout=LIMIT)
         self.assertEqual((seeds.returncode, said), (128 + signal.SIGINT, ""))
-        self.assertRegex(printed, r"^Stopped by SIGINT after \d+ of 1000 runs.\n0 faults injected; (\d+) passed, 0 failed.")
+        self.assertRegex(printed, r"^Stopped by SIGINT after \d+ of 1000 runs.\n\d+ faults? injected; \d+ passed, 0 ")
         self.assert_ended(hanging)
 
     def await_receive(self, seeds):

@@ -1,5 +1,5 @@
-"""Servers for clients under test to talk to, each on a port of its own on loopback, and the bytes that they serve, known
-to both ends. Each is a context manager that gives its port, and ends what it started."""
+"""Servers for clients under test to talk to, each on a port of its own on loopback, and the bytes that they serve,
+known to both ends. Each is a context manager that gives its port, and ends what it started."""
 import contextlib
 import functools
 import hashlib
@@ -144,7 +144,8 @@ def unprivileged():
 
 @contextlib.contextmanager
 def postgresql(directory):
-    """For the user `postgres`, without a password. The directory must be passable for the system's user of that name."""
+    """For the user `postgres`, without a password. The system's user of that name must be let through to the
+    directory."""
     port, log, data = free_port(), os.path.join(directory, "postgresql-log"), os.path.join(directory, "postgresql")
     user = unprivileged()
     os.mkdir(data, 0o700)
@@ -177,8 +178,8 @@ def rows_blocks(count):
 
 
 class Proxy:
-    """Stands before a server on a port of its own. The first connection is hung up once the client has been sent `limit`
-    bytes: by a reset, or by an end of file. All later ones are left alone."""
+    """Stands before a server on a port of its own. The first connection is hung up once the client has been sent
+    `limit` bytes: by a reset, or by an end of file. All later ones are left alone."""
 
     def __init__(self, server, limit, reset):
         self.server, self.limit, self.reset = server, limit, reset
