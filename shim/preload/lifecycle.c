@@ -73,8 +73,7 @@ void lifecycle_accepting(struct acceptance *acceptance, int listener, struct soc
     acceptance->address = address;
     acceptance->length = length;
     acceptance->room = address != NULL && address_length_may_be_read(length) ? *length : 0;
-    if (address == NULL && recorder_tracing() &&
-        connection_domain(connection_word(listener)) != 0) {
+    if (address == NULL && recorder_tracing() && connection_domain(connection_word(listener)) != 0) {
         acceptance->own_length = sizeof acceptance->own;
         acceptance->address = &acceptance->own.any;
         acceptance->length = &acceptance->own_length;
