@@ -43,7 +43,8 @@ static void faults_end(struct printer *printer)
     for (size_t i = 0; i < list->rule_count; i++) {
         char text[FAULT_RULE_TEXT_MAX];
         output_reserve(printer->output);
-        output_bytes(printer->output, text, fault_rule_text(&list->rules[i], text));
+        size_t length = fault_rule_text(&list->rules[i], text);
+        output_bytes(printer->output, text, length);
         output_byte(printer->output, '\n');
     }
 }
