@@ -107,7 +107,7 @@ static const struct fault_form number_form = {read_number, write_number, number_
 
 static bool take_count(struct word *word, uint64_t *count)
 {
-    return word_take_number(word, count) && *count >= 1 && *count <= FAULT_COUNT_MAX;
+    return word_take_number(word, count) && *count >= 1 && *count <= RECVSHIM_COUNT_MAX;
 }
 
 static bool take_separator(struct word *word, const char *separator)
@@ -166,8 +166,9 @@ static bool when_is_set(const struct fault_option *option, const struct recvshim
 static bool when_is_good(const struct fault_option *option, const struct recvshim_rule *rule)
 {
     (void)option;
-    return rule->first >= 1 && rule->first <= FAULT_COUNT_MAX && rule->step >= 1 && rule->step <= FAULT_COUNT_MAX &&
-           rule->last >= rule->first && (rule->last <= FAULT_COUNT_MAX || rule->last == UINT64_MAX);
+    return rule->first >= 1 && rule->first <= RECVSHIM_COUNT_MAX && rule->step >= 1 &&
+           rule->step <= RECVSHIM_COUNT_MAX && rule->last >= rule->first &&
+           (rule->last <= RECVSHIM_COUNT_MAX || rule->last == UINT64_MAX);
 }
 
 static const struct fault_form when_form = {read_when, write_when, when_is_set, when_is_good};
@@ -272,7 +273,8 @@ const struct fault_option fault_options[FAULT_OPTIONS] = {
      &fault_chance, FIELD(chance), RECVSHIM_CHANCE_ALWAYS, 1, RECVSHIM_CHANCE_ALWAYS},
     {"after", "after=BYTES", "a number up to 9223372036854775807, in bytes or with K, M, G", &number_form, &fault_bytes,
      FIELD(after), 0, 0, INT64_MAX},
-    {"times", "times=N", "a number from " COUNT_TEXT, &number_form, &fault_number, FIELD(times), 0, 1, FAULT_COUNT_MAX},
+    {"times", "times=N", "a number from " COUNT_TEXT, &number_form, &fault_number, FIELD(times), 0, 1,
+     RECVSHIM_COUNT_MAX},
     {"per", "per=process|connection|trace", "process, connection or trace", &number_form, &fault_per, FIELD(per),
      RECVSHIM_PER_PROCESS, 0, RECVSHIM_PERS - 1},
     {"fd", "fd=N", "a descriptor, 0 to 2147483647", &number_form, &fault_number, FIELD(fd), UNSET_FD, 0, INT32_MAX},

@@ -7,9 +7,6 @@
 
 #include "recvshim/trace.h"
 
-/* Counts are kept in 40 bits. */
-#define FAULT_COUNT_MAX ((UINT64_C(1) << 40) - 1)
-
 /* What an action asks of a receive beside its socket's type. */
 enum {
     FAULT_NEEDS_DATA = 1,    /* the socket's data: neither MSG_OOB nor MSG_ERRQUEUE */
