@@ -170,9 +170,8 @@ Test(fault_rules, numbers)
     ACCEPT("*:eof:after=1", ANY, ACT(EOF), rule.after = 1);
     ACCEPT_AS("*:eof:after=0", "*:eof", ANY, ACT(EOF));
     ACCEPT_AS("*:eof:after=4K", "*:eof:after=4096", ANY, ACT(EOF), rule.after = 4096);
-    ACCEPT_AS("*:eof:after=8589934591G", "*:eof:after=9223372035781033984", ANY, ACT(EOF),
-              rule.after = UINT64_C(8589934591) << 30);
-    ACCEPT("*:eof:after=9223372036854775807", ANY, ACT(EOF), rule.after = INT64_MAX);
+    ACCEPT_AS("*:eof:after=1023G", "*:eof:after=1098437885952", ANY, ACT(EOF), rule.after = UINT64_C(1023) << 30);
+    ACCEPT("*:eof:after=1099511627775", ANY, ACT(EOF), rule.after = RECVSHIM_COUNT_MAX);
     ACCEPT("*:eof:times=1", ANY, ACT(EOF), rule.times = 1);
     ACCEPT("*:eof:times=1099511627775", ANY, ACT(EOF), rule.times = RECVSHIM_COUNT_MAX);
     ACCEPT("*:eof:fd=0", ANY, ACT(EOF), rule.fd = 0);
@@ -354,6 +353,7 @@ Test(fault_rules, refused)
         {"*:eof:p=0,5", 9, "'0,5' is no value"},
         {"*:eof:p=50%", 9, "'50%' is no value"},
         {"*:eof:p=99999999999999999999", 9, "is no value"},
+        {"*:eof:after=1024G", 13, "is no value of after"},
         {"*:eof:after=9223372036854775808", 13, "is no value of after"},
         {"*:eof:after=8G1", 13, "'8G1' is no value of after; expected a number up to"},
         {"*:eof:times=0", 13, "'0' is no value of times; expected a number from 1 to 1099511627775"},
