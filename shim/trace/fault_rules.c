@@ -290,6 +290,7 @@ static bool can_act(const struct fault_rules *rules, const char *text, char prob
 }
 
 /* Of its connection's counters, the next one. */
+_Static_assert(RECVSHIM_CONNECTION_COUNTERS == 8, "as the message below has it");
 static bool take_counter(const struct reading *reading, uint16_t *taken)
 {
     if (!fault_needs_counter(reading->rule))
@@ -297,7 +298,7 @@ static bool take_counter(const struct reading *reading, uint16_t *taken)
     if (*taken == RECVSHIM_CONNECTION_COUNTERS)
         return refuse(reading, reading->options[find_option(word_of("per"))],
                       "is needed by more rules than a connection can count for",
-                      "at most 16 of them with times, or with when and any of CALLS, type, peer, port, fd and after");
+                      "at most 8 of them with times, or with when and any of CALLS, type, peer, port, fd and after");
     reading->rule->counter = (*taken)++;
     return true;
 }
