@@ -209,13 +209,8 @@ static void receive_until(const struct call *call, const struct retry_terms *ter
  * over by that. */
 static bool absorb_made_up(const struct call *call, const struct retry_terms *terms, struct retried *done)
 {
-    for (uint32_t left = terms->interruptions; left > 0; left--) {
-        done->passed = terms->passes(terms->begun);
-        errno = EINTR;
-        if (done->passed)
-            return true;
+    for (uint32_t left = terms->interruptions; left > 0; left--)
         count(&done->retries);
-    }
     done->result = next_receive(call, 0, call->flags);
     return done->result >= 0 || errno != EINTR;
 }

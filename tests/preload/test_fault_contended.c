@@ -41,16 +41,35 @@ Test(fault_contended, nothing_is_dropped_of_a_peer_that_the_rule_does_not_name)
     cr_expect_eq(faults(), said(&job, "sent") - said(&job, "named"));
 }
 
+/* The rules were tried for what the number was: what it is by then they have nothing to do with. */
 Test(fault_contended, a_new_connection_of_the_same_number_has_not_ended)
 {
     struct finished job = contended("reused", "recv:delay=300ms;recv:eof:times=1");
-    cr_expect_eq(said(&job, "worked"), 3);
+    cr_expect_eq(said(&job, "thread"), 1);
+    cr_expect_eq(said(&job, "later"), 3);
 }
 
-Test(fault_contended, a_new_connection_of_the_same_number_has_received_nothing)
+Test(fault_contended, a_new_connection_of_the_same_number_counts_its_own_bytes)
 {
     struct finished job = contended("reused-with-data", "*:error=EIO:after=100");
-    cr_expect_eq(said(&job, "worked"), 3);
+    cr_expect_eq(said(&job, "thread"), 500);
+    cr_expect_eq(said(&job, "before"), 50);
+    cr_expect_eq(said(&job, "next"), 60);
+    cr_expect_eq(said(&job, "last"), -1);
+}
+
+/* Having looked at a datagram it has waited: what it still waits is the rest of one time-out. */
+Test(fault_contended, a_look_is_part_of_the_time_out)
+{
+    struct finished job = contended("stolen", "*:delay=200ms:peer=127.0.0.1");
+    cr_expect_eq(said(&job, "thread"), -1);
+    cr_expect(said(&job, "elapsed") >= 1199 && said(&job, "elapsed") < 1600, "%lld", said(&job, "elapsed"));
+}
+
+Test(fault_contended, the_address_has_all_its_room_for_the_next_datagram)
+{
+    struct finished job = contended("two-names", "*:drop:when=1");
+    cr_expect(said(&job, "received") == 1 && said(&job, "whole") == 1, "%s", job.out);
 }
 
 Test(fault_contended, no_first_receive_escapes)

@@ -3,6 +3,7 @@
 #include "victim.h"
 
 #include <stdatomic.h>
+#include <stddef.h>
 
 static int fds[2];
 
@@ -96,48 +97,60 @@ static void two_peers(void)
 
 /* ---- a number that becomes another's while a receive on it waits ---- */
 
+static long received_once;
+
 static void *receive_once(void *nothing)
 {
     char bytes[1000];
-    recv(fds[0], bytes, sizeof bytes, 0);
+    received_once = recv(fds[0], bytes, sizeof bytes, 0);
     return nothing;
 }
 
-/* The thread's receive is under way before the number is another's; with `data` it then gets some of the old. */
-static void become_another(bool data)
+/* The thread's receive is under way before the number is another's. Returns the old connection's other end. */
+static int become_another(pthread_t *thread)
 {
-    static char much[500];
-    pthread_t thread;
     int old[2], number;
     pair(SOCK_STREAM, old);
     fds[0] = number = old[0];
-    must(pthread_create(&thread, NULL, receive_once, NULL) == 0, "pthread_create");
+    must(pthread_create(thread, NULL, receive_once, NULL) == 0, "pthread_create");
     rest(100);
     close(old[0]);
     pair(SOCK_STREAM, fds);
     must(fds[0] == number, "the number is used anew");
-    if (data)
-        must(send(old[1], much, sizeof much, 0) == sizeof much, "send");
-    else
-        must(send(fds[1], "x", 1, 0) == 1, "send"); /* for the thread, whose receive is of the new one by then */
-    pthread_join(thread, NULL);
-    long worked = 0;
-    for (int i = 0; i < 3; i++) {
-        char bytes[8];
-        must(send(fds[1], "abc", 3, 0) == 3, "send");
-        worked += recvfrom(fds[0], bytes, sizeof bytes, 0, NULL, NULL) > 0;
-    }
-    say("worked", worked);
+    return old[1];
 }
 
+static long exchange_some(long size)
+{
+    char bytes[200] = "abc";
+    must(send(fds[1], bytes, (size_t)size, 0) == size, "send");
+    return recvfrom(fds[0], bytes, sizeof bytes, 0, NULL, NULL);
+}
+
+/* While it is delayed: it is a receive of the new one then. */
 static void reused(void)
 {
-    become_another(false);
+    pthread_t thread;
+    become_another(&thread);
+    must(send(fds[1], "x", 1, 0) == 1, "send");
+    pthread_join(thread, NULL);
+    say("thread", received_once);
+    say("later", exchange_some(3));
 }
 
+/* While it waits: what it then gets is of the old one. */
 static void reused_with_data(void)
 {
-    become_another(true);
+    static char much[500];
+    pthread_t thread;
+    int old = become_another(&thread);
+    long before = exchange_some(50);
+    must(send(old, much, sizeof much, 0) == sizeof much, "send");
+    pthread_join(thread, NULL);
+    say("thread", received_once);
+    say("before", before);
+    say("next", exchange_some(60)); /* with these the new one has received 110 */
+    say("last", exchange_some(3));
 }
 
 /* ---- the first receives on a connection, by two threads at once ---- */
@@ -185,6 +198,53 @@ static void first_receives(void)
 }
 
 /* ---- what is not there yet, and what is in the way ---- */
+
+/* The datagram that a thread has seen, and comes late to take, is gone by then: past libc, so that no rule is tried. */
+static void stolen(void)
+{
+    struct sockaddr_storage address;
+    socklen_t length;
+    pthread_t thread;
+    char byte;
+    fds[0] = bound(AF_INET, SOCK_DGRAM, &address, &length);
+    limit_waiting(fds[0], 1000);
+    uint64_t begun = nanoseconds(CLOCK_MONOTONIC);
+    must(pthread_create(&thread, NULL, receive_once, NULL) == 0, "pthread_create");
+    rest(500);
+    must(sendto(fds[0], "x", 1, 0, (struct sockaddr *)&address, length) == 1, "sendto");
+    rest(100);
+    must(syscall(SYS_recvfrom, fds[0], &byte, 1, MSG_DONTWAIT, NULL, NULL) == 1, "recvfrom");
+    pthread_join(thread, NULL);
+    say("thread", received_once);
+    say("elapsed", (long long)((nanoseconds(CLOCK_MONOTONIC) - begun) / 1000000));
+}
+
+static int named(const char *name)
+{
+    struct sockaddr_un own = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    /* An abstract name: nothing has to be removed. */
+    snprintf(own.sun_path + 1, sizeof own.sun_path - 1, "%ld.%s", (long)getpid(), name);
+    socklen_t length = (socklen_t)(offsetof(struct sockaddr_un, sun_path) + 1 + strlen(own.sun_path + 1));
+    must(fd >= 0 && bind(fd, (struct sockaddr *)&own, length) == 0, "bind");
+    return fd;
+}
+
+/* The second sender's address is longer than the first's. */
+static void two_names(void)
+{
+    int receiver = named("receiver"), senders[2] = {named("a"), named("much longer than that")};
+    struct sockaddr_un to, from;
+    socklen_t to_length = sizeof to, own_length = sizeof from, from_length = sizeof from;
+    must(getsockname(receiver, (struct sockaddr *)&to, &to_length) == 0, "getsockname");
+    for (int i = 0; i < 2; i++)
+        must(sendto(senders[i], "x", 1, 0, (struct sockaddr *)&to, to_length) == 1, "sendto");
+    must(getsockname(senders[1], (struct sockaddr *)&from, &own_length) == 0, "getsockname");
+    char byte;
+    memset(&from, 0, sizeof from);
+    say("received", recvfrom(receiver, &byte, 1, 0, (struct sockaddr *)&from, &from_length));
+    say("whole", from_length == own_length && strstr(from.sun_path + 1, ".much longer than that") != NULL);
+}
 
 /* An error that waits at the socket. */
 static void pending_error(void)
@@ -262,6 +322,8 @@ int main(int argc, char **argv)
         {"late-datagram", late_datagram},
         {"exempt", exempt},
         {"truncated", truncated},
+        {"stolen", stolen},
+        {"two-names", two_names},
     };
     (void)argc;
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
