@@ -1,7 +1,5 @@
 #include "fault.h"
 
-#include "connection.h"
-#include "fault_counts.h"
 #include "origin.h"
 
 #include <stddef.h>
@@ -15,12 +13,16 @@ static uint64_t seed;
 
 static inline struct fault_brief brief_of_rule(const struct recvshim_rule *rule)
 {
-    return (struct fault_brief){rule->calls, rule->fd, fault_asks_peer(rule), rule->after != 0};
+    bool any = rule->fd < 0;
+    return (struct fault_brief){rule->calls, any ? INT32_MIN : rule->fd, any ? INT32_MAX : rule->fd,
+                                fault_asks_peer(rule), rule->after != 0};
 }
 
 static void add_brief(struct fault_brief *any, struct fault_brief brief)
 {
     any->calls |= brief.calls;
+    any->lowest = brief.lowest < any->lowest ? brief.lowest : any->lowest;
+    any->highest = brief.highest > any->highest ? brief.highest : any->highest;
     any->asks_peer |= brief.asks_peer;
     any->counts_bytes |= brief.counts_bytes;
 }
@@ -31,6 +33,7 @@ bool fault_start(const struct fault_rules *rules, uint64_t with_seed)
     if (!fault_counts_start(recorder_rules()))
         return false;
     memcpy(own, rules->rules, rules->count * sizeof own[0]);
+    fault_own.any = (struct fault_brief){.lowest = INT32_MAX, .highest = INT32_MIN};
     for (uint32_t i = 0; i < rules->count; i++)
         add_brief(&fault_own.any, brief_of_rule(&own[i]));
     fault_own.rules = rules->count;
@@ -66,11 +69,6 @@ static inline struct fault_brief brief_of(const struct fault_plan *plan, uint32_
     return brief_of_rule(&rule);
 }
 
-static inline bool may_select(struct fault_brief brief, const struct call *call)
-{
-    return (brief.calls >> call->which & 1U) != 0 && (brief.fd < 0 || brief.fd == call->fd);
-}
-
 /* The rule, copied where it is of a page that somebody else may have written, or is writing; NULL where it is no good.
  */
 static const struct recvshim_rule *take_rule(const struct fault_plan *plan, uint32_t index, struct recvshim_rule *copy)
@@ -96,13 +94,13 @@ static inline void look_through(const struct call *call, struct fault_plan *plan
 {
     if (plan->control == NULL) {
         plan->counts_bytes = fault_own.any.counts_bytes;
-        if ((fault_own.any.calls >> call->which & 1U) == 0)
+        if (!fault_may_select(fault_own.any, call))
             return;
     }
     for (uint32_t i = 0; i < plan->rules; i++) {
         struct fault_brief brief = brief_of(plan, i);
         plan->counts_bytes |= brief.counts_bytes;
-        if (may_select(brief, call)) {
+        if (fault_may_select(brief, call)) {
             plan->selects = true;
             plan->asks_peer |= brief.asks_peer;
         }
@@ -126,7 +124,7 @@ void fault_begin(const struct call *call, uint64_t word, struct fault_plan *plan
                                                                                          : origin_place(call->fd, id);
     plan->tag = fault_tag(id, plan->generation);
     plan->shares_place = id == 0;
-    plan->connection = fault_counts_connection(place);
+    plan->connection = fault_connections != NULL ? &fault_connections[place] : NULL;
     if (plan->connection == NULL)
         return;
     plan->fault.ordinal = fault_count(&plan->connection->receives, plan->tag, 1, RECVSHIM_COUNT_MAX);
@@ -194,7 +192,7 @@ void fault_plan(struct fault_facts *facts, const struct fault_questions *questio
     for (uint32_t i = 0; i < plan->rules; i++) {
         struct recvshim_rule copy;
         const struct recvshim_rule *rule =
-            may_select(brief_of(plan, i), facts->call) ? take_rule(plan, i, &copy) : NULL;
+            fault_may_select(brief_of(plan, i), facts->call) ? take_rule(plan, i, &copy) : NULL;
         if (rule == NULL)
             continue;
         if (rule->action == RECVSHIM_ACTION_DELAY && !facts->may_sleep)

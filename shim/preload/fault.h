@@ -3,13 +3,13 @@
 #ifndef FAULT_H
 #define FAULT_H
 
+#include "connection.h"
+#include "fault_counts.h"
 #include "fault_match.h"
 #include "hot.h"
 #include "recorder.h"
 
 #include "trace/fault_rules.h"
-
-struct fault_connection;
 
 /* An injection: what a record of it tells. */
 struct fault {
@@ -53,7 +53,7 @@ bool fault_start(const struct fault_rules *rules, uint64_t seed);
 /* What tells of most rules that they have nothing to do with a call; or of several rules, what any of them has. */
 struct fault_brief {
     uint32_t calls;
-    int32_t fd; /* of one */
+    int32_t lowest, highest; /* descriptors */
     bool asks_peer;
     bool counts_bytes;
 };
@@ -70,6 +70,30 @@ static inline bool fault_possible(void)
 {
     const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
     return (atomic_load_explicit(&control->rules, memory_order_relaxed) | fault_own.rules) != 0;
+}
+
+static inline bool fault_may_select(struct fault_brief brief, const struct call *call)
+{
+    return (brief.calls >> call->which & 1U) != 0 && call->fd >= brief.lowest && call->fd <= brief.highest;
+}
+
+/* Whether no rule in force can have to do with the call, which has then been counted: what can be told at once, and
+ * with one line of memory that the program has not just used. A system call has left little of ours in the caches. */
+static inline bool fault_passes_over(const struct call *call, uint64_t word)
+{
+    const struct recvshim_control *control = atomic_load_explicit(&recorder_control, memory_order_acquire);
+    uint64_t id = connection_id(word);
+    if (atomic_load_explicit(&control->generation, memory_order_relaxed) != 0 || fault_connections == NULL ||
+        fault_own.any.counts_bytes || fault_may_select(fault_own.any, call) || id == 0 ||
+        (word & CONNECTION_DUPLICATED) != 0)
+        return false;
+    struct fault_connection *connection = &fault_connections[call->fd];
+    const uint32_t tag = fault_tag(id, 0);
+    uint64_t receives = atomic_load_explicit(&connection->receives, memory_order_relaxed);
+    /* Not the first, and no `eof` before. Where another thread counts meanwhile, it is counted the long way. */
+    return recvshim_counted(receives, tag) != 0 && fault_counted(&connection->ended, tag) == 0 &&
+           atomic_compare_exchange_strong_explicit(&connection->receives, &receives, receives + 1, memory_order_relaxed,
+                                                   memory_order_relaxed);
 }
 
 /* Look which rules are in force, and count the call on its connection. `word`: connection_word() of its descriptor. */

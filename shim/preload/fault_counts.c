@@ -1,6 +1,5 @@
 #include "fault_counts.h"
 
-#include "hot.h"
 #include "origin.h"
 
 #include <pthread.h>
@@ -8,7 +7,7 @@
 #include <sys/mman.h>
 
 /* Written once, by the constructor; private memory, of which a page is touched for each two dozen connections. */
-HOT static struct fault_connection *connections;
+HOT struct fault_connection *fault_connections;
 static struct recvshim_rule_counters *shared_counters;
 
 static struct {
@@ -31,14 +30,9 @@ bool fault_counts_start(struct recvshim_rule_counters *shared)
                      MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     if (map == MAP_FAILED)
         return false;
-    connections = map;
+    fault_connections = map;
     pthread_atfork(NULL, NULL, forget_own);
     return true;
-}
-
-struct fault_connection *fault_counts_connection(uint32_t place)
-{
-    return connections != NULL ? &connections[place] : NULL;
 }
 
 struct fault_pair fault_counts_of(const struct recvshim_rule *rule, uint32_t index, struct fault_connection *connection,
@@ -53,11 +47,6 @@ struct fault_pair fault_counts_of(const struct recvshim_rule *rule, uint32_t ind
     if (rule->per == RECVSHIM_PER_TRACE && shared_counters != NULL)
         return (struct fault_pair){&shared_counters[index].calls, &shared_counters[index].taken, generation};
     return (struct fault_pair){&own[index].calls, &own[index].taken, generation};
-}
-
-uint64_t fault_counted(const _Atomic uint64_t *word, uint32_t tag)
-{
-    return recvshim_counted(atomic_load_explicit(word, memory_order_relaxed), tag);
 }
 
 uint64_t fault_count(_Atomic uint64_t *word, uint32_t tag, uint64_t more, uint64_t limit)

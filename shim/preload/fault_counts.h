@@ -5,6 +5,7 @@
 #ifndef FAULT_COUNTS_H
 #define FAULT_COUNTS_H
 
+#include "hot.h"
 #include "recvshim/trace.h"
 
 #include <stdbool.h>
@@ -21,8 +22,8 @@ struct fault_connection {
 /* Make room. For the constructor; returns false where there is no memory. `shared`: the trace's, NULL without one. */
 bool fault_counts_start(struct recvshim_rule_counters *shared);
 
-/* The counts in a place of origin.h; NULL where there is no room. */
-struct fault_connection *fault_counts_connection(uint32_t place);
+/* By the places of origin.h; NULL where there is no room. */
+extern HOT struct fault_connection *fault_connections;
 
 /* What tags the counts of the connection with this id: another one than those before and after it have. */
 static inline uint32_t fault_tag(uint64_t id, uint32_t generation)
@@ -41,7 +42,10 @@ struct fault_pair {
 struct fault_pair fault_counts_of(const struct recvshim_rule *rule, uint32_t index, struct fault_connection *connection,
                                   uint32_t tag, uint32_t generation);
 
-uint64_t fault_counted(const _Atomic uint64_t *word, uint32_t tag);
+static inline uint64_t fault_counted(const _Atomic uint64_t *word, uint32_t tag)
+{
+    return recvshim_counted(atomic_load_explicit(word, memory_order_relaxed), tag);
+}
 
 /* Count `more`, up to a limit; returns what that makes. Returns 0 and changes nothing where the limit had been reached.
  */

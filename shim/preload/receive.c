@@ -205,7 +205,7 @@ __attribute__((noinline)) static ssize_t receive_under_rules(const struct call *
 
 static ssize_t receive_at(const struct call *call, uint64_t word)
 {
-    if (__builtin_expect(fault_possible(), 0))
+    if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word))
         return receive_under_rules(call, word);
     /* On success errno is what it was at entry, whatever was done in between. */
     int *const error = thread_get()->error;

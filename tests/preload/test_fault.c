@@ -365,6 +365,16 @@ Test(fault, by_the_source_of_a_datagram)
 
 /* ---- counts ---- */
 
+/* Receives that no rule has to do with are counted as well, and have an end. */
+Test(fault, all_receives_are_counted)
+{
+    cr_expect_str_eq(RECEIVES("recvfrom:error=EIO", "call=both", "length=5", "count=6"),
+                     " 5/0a -1/5@28,77 5/0f -1/5@28,77 5/0k -1/5@28,77\n");
+    ACTIONS({1, RECVSHIM_ACTION_ERROR, EIO, 2}, {1, RECVSHIM_ACTION_ERROR, EIO, 4}, {1, RECVSHIM_ACTION_ERROR, EIO, 6});
+    cr_expect_str_eq(RECEIVES("recv:eof:when=2", "call=both", "length=5", "count=5"),
+                     " 5/0a 5/0f@0,77 0/0 0/0@0,77 0/0\n");
+}
+
 Test(fault, counts_of_processes_connections_and_the_trace)
 {
     cr_expect_str_eq(RECEIVES("*:error=EIO:when=2", "count=3", "length=10", "fork=1"),

@@ -2,7 +2,7 @@
  * ` result/errno`, the first letter of the data and, of recvfrom, `@address length,scope id`. Message k is made of the
  * letter 'a' + k; a stream is one long alphabet.
  *
- *   kind=tcp|unix|seqpacket|dgram|udp|udp6  call=recv|recvfrom  flags=N  length=N  count=N   what is received
+ *   kind=tcp|unix|seqpacket|dgram|udp|udp6  call=recv|recvfrom|both  flags=N  length=N  count=N   what is received
  *   send=N  size=N   so many messages of that size before; late=N  more, one every `pause` ms (50), from a thread
  *   close=1          the sender closes then          timeout=MS  SO_RCVTIMEO
  *   dup=1            every second call is made on a duplicate; dup=2: on the duplicate alone, the first is closed
@@ -87,14 +87,16 @@ static void receive_one(int fd, bool from, size_t length, int flags)
 
 static void receive_all(int fd)
 {
-    bool from = strcmp(option(arguments, "call", "recv"), "recvfrom") == 0;
+    const char *call = option(arguments, "call", "recv");
+    bool both = strcmp(call, "both") == 0; /* in turns */
     long count = number(arguments, "count", 3), dups = number(arguments, "dup", 0);
     uint64_t begun = nanoseconds(CLOCK_MONOTONIC);
     int copy = dups != 0 ? dup(fd) : fd;
     if (dups == 2)
         close(fd);
     for (long i = 0; i < count; i++)
-        receive_one(dups == 2 || (dups == 1 && i % 2 == 1) ? copy : fd, from, (size_t)number(arguments, "length", 100),
+        receive_one(dups == 2 || (dups == 1 && i % 2 == 1) ? copy : fd,
+                    both ? i % 2 == 1 : strcmp(call, "recvfrom") == 0, (size_t)number(arguments, "length", 100),
                     (int)number(arguments, "flags", 0));
     if (number(arguments, "intact", 0) != 0)
         dprintf(STDOUT_FILENO, " intact %d", intact);
