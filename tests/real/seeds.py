@@ -4,6 +4,7 @@
 Usage: seeds.py SEEDS RECVSHIM [unittest arguments]
 """
 import os
+import pathlib
 import re
 import shutil
 import signal
@@ -200,6 +201,8 @@ class Seeds(unittest.TestCase):
         self.assertEqual((seeds.returncode, said), (128 + signal.SIGINT, ""))
         self.assertRegex(printed, r"^Stopped by SIGINT after \d+ of 1000 runs.\n\d+ faults? injected; \d+ passed, 0 ")
         self.assert_ended(hanging)
+        for kept in pathlib.Path(self.directory).glob("recvshim-seeds.*/*"):
+            self.assertTrue((kept / "faults").exists(), kept)
 
     def await_receive(self, seeds):
         """Until the program waits in a receive for good; returns its pid."""
