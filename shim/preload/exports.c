@@ -1,5 +1,6 @@
 /* The interposed symbols, and nothing else. exports.map lists them again, for the linker. */
 #include "handlers.h"
+#include "inject.h"
 #include "lifecycle.h"
 #include "next.h"
 #include "origin.h"
@@ -15,6 +16,7 @@
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/epoll.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <unistd.h>
@@ -222,6 +224,16 @@ EXPORT int setsockopt(int fd, int level, int option, const void *value, socklen_
                               : (int)syscall(SYS_setsockopt, fd, level, option, value, length);
     if (level == SOL_SOCKET && (option == SO_RCVTIMEO_OLD || option == SO_RCVTIMEO_NEW))
         lifecycle_timeout_changed(fd);
+    return result;
+}
+
+EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
+{
+    next_epoll_ctl_function *next = next_epoll_ctl();
+    int result =
+        next != NULL ? next(epoll, operation, fd, event) : (int)syscall(SYS_epoll_ctl, epoll, operation, fd, event);
+    if (result == 0 && operation != EPOLL_CTL_DEL && (event->events & EPOLLET) != 0)
+        inject_edges_awaited();
     return result;
 }
 

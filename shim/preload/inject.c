@@ -19,6 +19,7 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/un.h>
 #include <time.h>
@@ -179,6 +180,15 @@ static void stay_ended(const struct call *call, struct outcome *outcome)
     end(call, outcome);
 }
 
+/* By epoll(7) a receive of less than was asked for means that there is no more. Whoever waits by EPOLLET is then not
+ * told again of what is there: nginx would wait for it for good. Relaxed: a switch that orders nothing. */
+static _Atomic bool edges_awaited;
+
+void inject_edges_awaited(void)
+{
+    atomic_store_explicit(&edges_awaited, true, memory_order_relaxed);
+}
+
 /* What was shortened cannot be lengthened again, so one of the rule's `times` is taken before; where less was there
  * than was asked for, it is given back. */
 static void shorten(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
@@ -188,10 +198,14 @@ static void shorten(const struct call *call, const struct fault_plan *plan, stru
     if (shorter)
         less.length = (size_t)plan->fault.value;
     obtain(&less, outcome);
-    if (shorter && outcome->result > 0 && (size_t)outcome->result == less.length)
+    if (shorter && outcome->result > 0 && (size_t)outcome->result == less.length) {
         tell(call, plan, outcome);
-    else if (shorter)
+        if (atomic_load_explicit(&edges_awaited, memory_order_relaxed) && connection_is_inet(outcome->word) &&
+            query_allowed())
+            query_announce(call->fd);
+    } else if (shorter) {
         fault_give_back(plan);
+    }
 }
 
 /* Who sent the datagram that was received; false where there is no telling. */

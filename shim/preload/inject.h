@@ -8,4 +8,7 @@
  * those of the call. */
 void inject(const struct call *call, struct outcome *outcome);
 
+/* The program waits by EPOLLET: what is left by a receive that was cut has to be announced. */
+void inject_edges_awaited(void);
+
 #endif

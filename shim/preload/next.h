@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/epoll.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -44,6 +45,7 @@
     X(sigaction, int, (int, const struct sigaction *, struct sigaction *))                                             \
     X(clone, int, (int (*)(void *), void *, int, void *, ...))                                                         \
     X(pthread_create, int, (pthread_t *, const pthread_attr_t *, void *(*)(void *), void *))                           \
+    X(epoll_ctl, int, (int, int, int, struct epoll_event *))                                                           \
     X(vfork, pid_t, (void))                                                                                            \
     X(_exit, void, (int))
 

@@ -120,3 +120,13 @@ bool query_tcp(int fd, struct recvshim_tcp *tcp)
     };
     return true;
 }
+
+/* To set SO_RCVLOWAT, also to what it is, ends in sk_data_ready: tcp_set_rcvlowat. */
+void query_announce(int fd)
+{
+    int mark;
+    socklen_t length = sizeof mark;
+    next_setsockopt_function *next = next_setsockopt();
+    if (next != NULL && ask(fd, SOL_SOCKET, SO_RCVLOWAT, &mark, &length) == 0)
+        next(fd, SOL_SOCKET, SO_RCVLOWAT, &mark, length);
+}

@@ -36,4 +36,7 @@ void query_endpoints(int fd, bool peer, struct endpoints *endpoints);
 /* TCP_INFO. Returns false where the socket has none. */
 bool query_tcp(int fd, struct recvshim_tcp *tcp);
 
+/* Have the kernel say again what waits to be received, to those that wait by EPOLLET. TCP only, since Linux 4.18. */
+void query_announce(int fd);
+
 #endif

@@ -21,7 +21,7 @@ Test(abi, exports_are_the_allow_list)
         "_Exit\n__recv_chk\n__recvfrom_chk\n__sigaction\n__sysv_signal\n_exit\naccept\naccept4\nbsd_"
         "signal\nclone\nclose\nclose_"
         "range\nclosefrom\nconnect\ndup\n"
-        "dup2\ndup3\nfcntl\nfcntl64\ngetsockopt\nprctl\npthread_create\nrecv\nrecvfrom\nrecvmmsg\nrecvmsg\n"
+        "dup2\ndup3\nepoll_ctl\nfcntl\nfcntl64\ngetsockopt\nprctl\npthread_create\nrecv\nrecvfrom\nrecvmmsg\nrecvmsg\n"
         "setsockopt\nshutdown\nsigaction\nsiginterrupt\nsignal\nsigset\nsocket\nsocketpair\nssignal\nsysca"
         "ll\nsysv_signal\nvfork\n");
 }

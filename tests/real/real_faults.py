@@ -9,6 +9,7 @@ each.
 import collections
 import contextlib
 import functools
+import http.client
 import itertools
 import json
 import os
@@ -167,6 +168,24 @@ class Streams(unittest.TestCase):
         with services.postgresql(self.directory) as port:
             self.check(functools.partial(psql, port))
 
+    @unittest.skipUnless(shutil.which("nginx"), "nginx is not installed")
+    def test_nginx_which_takes_less_for_all(self):
+        """It waits by EPOLLET, and a receive of less than it asked for means to it that there is no more: epoll(7)."""
+        port, size = services.free_port(), 300_000
+        config = self.path("nginx.conf")
+        with open(config, "w", encoding="ascii") as file:
+            file.write(NGINX.format(directory=self.directory, port=port))
+        body = b"".join(services.random_blocks(size))
+        run = [RECVSHIM, "run", "--quiet", "-o", self.path("events"), "--fault", SHORT, "--"]
+        with services.started(self.path("said"), [*run, "nginx", "-p", self.directory, "-e", self.path("errors"), "-c",
+                                                  config]) as server:
+            services.await_answer(server, self.path("said"), functools.partial(services.connects, port))
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT / 4)) as client:
+                client.request("PUT", "/copy", body)
+                self.assertEqual(client.getresponse().status, 201)
+        with open(self.path("copy"), "rb") as copy:
+            self.assertEqual(services.digest([copy.read()]), services.digest([body]))
+
     def test_that_a_flipped_bit_is_seen(self):
         """Of the tests themselves: that they would fail."""
         with services.http_server() as port:
@@ -185,6 +204,28 @@ class Streams(unittest.TestCase):
             got, events = self.run_traced(hasty, SHORT)
             self.assertLess(got[0], client.size)
             self.assertIn("short", [event["fault"]["action"] for event in events if event["event"] == "fault"])
+
+
+NGINX = """
+daemon off;
+pid {directory}/pid;
+user root;
+events {{ }}
+http {{
+    access_log off;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    client_max_body_size 0;
+    server {{
+        listen 127.0.0.1:{port};
+        root {directory};
+        location / {{ dav_methods PUT; }}
+    }}
+}}
+"""
 
 
 # ---- the clients: what is typed, what they read from their standard input, and what they should print ----
