@@ -16,6 +16,7 @@ static bool can_act(const struct recvshim_rule *rule, const struct fault_facts *
     bool has_address = call->address != NULL && call->which != RECVSHIM_CALL_RECV;
     return (is_data || (action->needs & FAULT_NEEDS_DATA) == 0) &&
            (has_address || (action->needs & FAULT_NEEDS_ADDRESS) == 0) &&
+           ((call->flags & MSG_PEEK) == 0 || (action->needs & FAULT_NEEDS_TAKING) == 0) &&
            (action->types >> (facts->type > 0 ? facts->type : 0) & 1U) != 0;
 }
 

@@ -30,17 +30,24 @@ static void fail(struct outcome *outcome, int error)
     outcome->error = error;
 }
 
+/* While the call waited other rules may have been set, whose counts those of the plan are not. */
+static bool counts_no_more(const struct call *call, const struct fault_plan *plan)
+{
+    return fault_is_over(plan, connection_word(call->fd));
+}
+
 static void tell(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
 {
-    fault_has_acted(plan);
+    if (!counts_no_more(call, plan))
+        fault_has_acted(plan);
     outcome->injected |= (uint16_t)(1U << plan->fault.action);
     report_fault(call, &plan->fault);
 }
 
-/* The fault has its effect now. Returns false where it was used up by others meanwhile. */
+/* The fault has its effect now. Returns false where it was used up by others meanwhile, or its rules hold no more. */
 static bool take(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
 {
-    if (!fault_reserve(plan))
+    if (counts_no_more(call, plan) || !fault_reserve(plan))
         return false;
     tell(call, plan, outcome);
     return true;
@@ -189,12 +196,36 @@ void inject_edges_awaited(void)
     atomic_store_explicit(&edges_awaited, true, memory_order_relaxed);
 }
 
+/* Wait until something is there to be received, as the call would. Returns false where the call is over by that. */
+static bool await_data(const struct call *call, struct outcome *outcome)
+{
+    char byte;
+    struct call look = *call;
+    look.buffer = &byte;
+    look.length = 1;
+    look.flags = (look.flags | MSG_PEEK) & ~(MSG_TRUNC | MSG_WAITALL);
+    look.address = NULL;
+    look.address_length = NULL;
+    if (outcome->entry == 0)
+        outcome->entry = clock_now();
+    receive_obtain(&look, outcome);
+    outcome->waited = true;
+    return outcome->result > 0;
+}
+
 /* What was shortened cannot be lengthened again, so one of the rule's `times` is taken before; where less was there
- * than was asked for, it is given back. */
+ * than was asked for, it is given back. Not while the call waits: others would wait for it in vain, and one that is
+ * left by siglongjmp would keep it. */
 static void shorten(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
 {
     struct call less = *call;
-    bool shorter = plan->fault.value < less.length && fault_reserve(plan);
+    bool shorter = plan->fault.value < less.length;
+    if (shorter && plan->rule.times != 0 && !await_data(call, outcome)) {
+        if (outcome->result == 0)
+            end(call, outcome);
+        return;
+    }
+    shorter = shorter && !counts_no_more(call, plan) && fault_reserve(plan);
     if (shorter)
         less.length = (size_t)plan->fault.value;
     obtain(&less, outcome);
@@ -234,18 +265,12 @@ static size_t size_of(const struct call *call, const struct outcome *outcome)
 static void cut(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
 {
     obtain(call, outcome);
-    if (size_of(call, outcome) <= plan->fault.value || !is_meant(call, plan, outcome) || !take(call, plan, outcome))
+    size_t size = size_of(call, outcome);
+    if (size <= plan->fault.value || !is_meant(call, plan, outcome) || !take(call, plan, outcome))
         return;
+    memset((char *)call->buffer + plan->fault.value, 0, size - (size_t)plan->fault.value); /* it is gone */
     if ((call->flags & MSG_TRUNC) == 0) /* else its real length is wanted */
         outcome->result = (ssize_t)plan->fault.value;
-}
-
-/* A datagram that was looked at, and is to be thrown away, is still there. */
-static void remove_peeked(const struct call *call)
-{
-    char nothing;
-    const struct call taking = {.which = RECVSHIM_CALL_RECV, .fd = call->fd, .buffer = &nothing};
-    next_receive(&taking, 0, MSG_DONTWAIT);
 }
 
 /* Receive a datagram as the call would, and throw it away: into the program's own buffer, because if it is not the one
@@ -264,10 +289,9 @@ static void drop(const struct call *call, struct fault_plan *plan, struct outcom
     plan->fault.source = NULL;
     if (!taken)
         return;
-    if ((call->flags & MSG_PEEK) != 0)
-        remove_peeked(call);
-    if (outcome->room != 0)
-        *call->address_length = outcome->room;
+    memset(call->buffer, 0, size_of(call, outcome)); /* it is gone */
+    if (call->address != NULL && address_length_may_be_read(call->address_length))
+        *call->address_length = outcome->room; /* also of 0: the kernel told a length that there is no room for */
     receive_go_on(call, outcome);
 }
 
@@ -359,6 +383,28 @@ static bool is_over(const struct call *call, const struct fault_plan *plan, stru
     return fault_is_over(plan, outcome->word);
 }
 
+/* The same for a receive that wants no address, of a datagram that was looked at: to see whether it is that. */
+__attribute__((noinline)) static void carry_out_with_source(const struct call *call, struct fault_plan *plan,
+                                                            struct outcome *outcome)
+{
+    struct sockaddr_un longest;
+    socklen_t length = sizeof longest;
+    struct call with_source = *call;
+    with_source.address = (struct sockaddr *)&longest;
+    with_source.address_length = &length;
+    outcome->room = sizeof longest;
+    carry_out(&with_source, plan, outcome);
+    outcome->room = 0;
+}
+
+static void act(const struct call *call, struct fault_plan *plan, struct outcome *outcome)
+{
+    if (outcome->waited && call->address == NULL && next_recv_is_recvfrom())
+        carry_out_with_source(call, plan, outcome);
+    else
+        carry_out(call, plan, outcome);
+}
+
 /* Try the rules, and do what they say. Out of line: most calls are left alone. */
 __attribute__((noinline)) static void try_rules(const struct call *call, struct fault_plan *plan,
                                                 struct outcome *outcome)
@@ -371,18 +417,20 @@ __attribute__((noinline)) static void try_rules(const struct call *call, struct 
     const bool over = plan->asks_peer && !find_peer(call, outcome, &facts);
     if (over && outcome->error != EAGAIN && outcome->error != EINTR)
         return;
+    bool none = outcome->waited && is_over(call, plan, outcome);
     if (plan->asks_peer && facts.has_peer)
         plan->fault.source = &facts.peer;
-    fault_plan(&facts, &questions, plan);
+    if (!none)
+        fault_plan(&facts, &questions, plan);
     if (plan->delay != 0 && !wait_out(call, plan->delay, outcome))
         return;
-    bool none = plan->delay != 0 && is_over(call, plan, outcome);
+    none = none || (plan->delay != 0 && is_over(call, plan, outcome));
     if (none && !over)
         obtain(call, outcome);
     else if (!none && plan->ended)
         stay_ended(call, outcome);
     else if (!none && (!over || plan->fault.action == RECVSHIM_ACTION_ERROR))
-        carry_out(call, plan, outcome); /* else there was nothing that a fault can be done to */
+        act(call, plan, outcome); /* else there was nothing that a fault can be done to */
 }
 
 /* A child of vfork has its parent's memory, and may have anything under its parent's numbers: what rules count is not

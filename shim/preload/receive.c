@@ -102,6 +102,7 @@ static struct retry_terms terms_of(const struct outcome *outcome)
                                 .entry = outcome->entry,
                                 .room = outcome->room,
                                 .interruptions = outcome->interruptions,
+                                .waited = outcome->waited,
                                 .may_ask = !query_filtered()};
 }
 

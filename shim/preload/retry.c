@@ -205,14 +205,32 @@ static void receive_until(const struct call *call, const struct retry_terms *ter
     done->result = waiting.gathered > 0 ? (ssize_t)waiting.gathered + (part > 0 ? part : 0) : part;
 }
 
-/* Absorb what is made up; all the call's time is still there for the attempt that follows. Returns whether the call is
- * over by that. */
+struct retried retry_within_deadline(const struct call *call, const struct retry_terms *terms)
+{
+    struct retried done = {.result = -1};
+    const bool waits = (call->flags & MSG_DONTWAIT) == 0;
+    uint64_t timeout = waits && terms->may_ask ? receive_timeout(call->fd) : RETRY_FOR_EVER;
+    done.timed = timeout != RETRY_FOR_EVER;
+    if (done.timed)
+        receive_until(call, terms, timeout, &done);
+    else
+        done.result = next_receive(call, 0, call->flags);
+    return done;
+}
+
+/* Absorb what is made up, and make the attempt that follows, for which all the time is still there that there was.
+ * Returns whether the call is over by that. */
 static bool absorb_made_up(const struct call *call, const struct retry_terms *terms, struct retried *done)
 {
+    if (terms->waited)
+        *done = retry_within_deadline(call, terms);
+    else
+        done->result = next_receive(call, 0, call->flags);
+    const int error = errno;
     for (uint32_t left = terms->interruptions; left > 0; left--)
         count(&done->retries);
-    done->result = next_receive(call, 0, call->flags);
-    return done->result >= 0 || errno != EINTR;
+    errno = error;
+    return done->result >= 0 || error != EINTR || done->timed;
 }
 
 struct retried retry(const struct call *call, const struct retry_terms *terms)
@@ -243,17 +261,4 @@ struct retried retry(const struct call *call, const struct retry_terms *terms)
         if (done.result >= 0 || errno != EINTR)
             return done;
     }
-}
-
-struct retried retry_within_deadline(const struct call *call, const struct retry_terms *terms)
-{
-    struct retried done = {.result = -1};
-    const bool waits = (call->flags & MSG_DONTWAIT) == 0;
-    uint64_t timeout = waits && terms->may_ask ? receive_timeout(call->fd) : RETRY_FOR_EVER;
-    done.timed = timeout != RETRY_FOR_EVER;
-    if (done.timed)
-        receive_until(call, terms, timeout, &done);
-    else
-        done.result = next_receive(call, 0, call->flags);
-    return done;
 }

@@ -23,6 +23,7 @@ struct retry_terms {
     socklen_t room; /* *call->address_length as the program gave it */
     uint32_t interruptions; /* attempts that are to fail with EINTR before one is made: injected, and absorbed
                              * whatever the socket is and the signals say; the first has failed already */
+    bool waited;            /* some of its time has been spent waiting before */
     bool may_ask;           /* whether the kernel may be called for anything but the receive itself */
 };
 

@@ -29,7 +29,7 @@ const struct fault_action fault_actions[] = {
                                    EVERY_TYPE, 0},
     [RECVSHIM_ACTION_TRUNCATE] = {"truncate=N", &fault_bytes, false, 0, RECEIVE_MAX, "N from 0 " RECEIVE_BYTES,
                                   DATAGRAMS, FAULT_NEEDS_DATA},
-    [RECVSHIM_ACTION_DROP] = {"drop", NO_VALUE, DATAGRAMS, FAULT_NEEDS_DATA},
+    [RECVSHIM_ACTION_DROP] = {"drop", NO_VALUE, DATAGRAMS, FAULT_NEEDS_DATA | FAULT_NEEDS_TAKING},
     [RECVSHIM_ACTION_CORRUPT] = {"corrupt=N", &fault_number, false, 1, 65536, "a number of bits from 1 to 65536",
                                  EVERY_TYPE, FAULT_NEEDS_DATA},
     [RECVSHIM_ACTION_SCOPE] = {"scope=N", &fault_number, false, 0, UINT32_MAX, "a number from 0 to 4294967295",

@@ -11,6 +11,7 @@
 enum {
     FAULT_NEEDS_DATA = 1,    /* the socket's data: neither MSG_OOB nor MSG_ERRQUEUE */
     FAULT_NEEDS_ADDRESS = 2, /* the sender's address */
+    FAULT_NEEDS_TAKING = 4,  /* to take the data, and not just to look at it by MSG_PEEK */
 };
 
 struct fault_action {
