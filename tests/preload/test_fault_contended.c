@@ -3,6 +3,7 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -39,6 +40,35 @@ Test(fault_contended, nothing_is_dropped_of_a_peer_that_the_rule_does_not_name)
     cr_expect_eq(said(&job, "others"), said(&job, "sent"));
     cr_expect_lt(said(&job, "named"), said(&job, "sent") / 2);
     cr_expect_eq(faults(), said(&job, "sent") - said(&job, "named"));
+}
+
+Test(fault_contended, nor_where_nothing_is_traced)
+{
+    struct finished job =
+        RUN(.argv = {"contended", "two-peers"}, .env = {"RECVSHIM_TRACE=", "RECVSHIM_FAULT=*:drop:peer=127.0.0.2"});
+    cr_expect_eq(said(&job, "others"), said(&job, "sent"));
+    cr_expect_lt(said(&job, "named"), said(&job, "sent") / 2);
+}
+
+Test(fault_contended, an_address_without_room_stays_so)
+{
+    struct finished job = contended("no-room", "*:drop:when=1");
+    cr_expect(said(&job, "received") == 1 && said(&job, "room") == sizeof(struct sockaddr_in), "%s", job.out);
+    cr_expect_eq(said(&job, "untouched"), 1);
+}
+
+Test(fault_contended, what_is_gone_is_gone_from_the_buffer)
+{
+    struct finished job = contended("no-trace-left", "*:truncate=3");
+    cr_expect(said(&job, "received") == 3 && said(&job, "left") == 0, "%s", job.out);
+    job = contended("no-trace-left", "*:drop");
+    cr_expect(said(&job, "received") == -1 && said(&job, "left") == 0, "%s", job.out);
+}
+
+Test(fault_contended, who_waits_uses_nothing_up)
+{
+    struct finished job = contended("idle-elsewhere", "*:short=3:times=1");
+    cr_expect_eq(said(&job, "received"), 3);
 }
 
 /* The rules were tried for what the number was: what it is by then they have nothing to do with. */

@@ -246,6 +246,58 @@ static void two_names(void)
     say("whole", from_length == own_length && strstr(from.sun_path + 1, ".much longer than that") != NULL);
 }
 
+/* An address that there is no room for, and what stands where it would. */
+static void no_room(void)
+{
+    struct sockaddr_storage address;
+    socklen_t length, room = 0;
+    char byte;
+    fds[0] = bound(AF_INET, SOCK_DGRAM, &address, &length);
+    for (int i = 0; i < 2; i++)
+        must(sendto(fds[0], "x", 1, 0, (struct sockaddr *)&address, length) == 1, "sendto");
+    struct sockaddr_storage nothing, canary;
+    memset(&nothing, 0x5a, sizeof nothing);
+    canary = nothing;
+    say("received", recvfrom(fds[0], &byte, 1, 0, (struct sockaddr *)&nothing, &room));
+    say("room", room);
+    say("untouched", memcmp(&nothing, &canary, sizeof nothing) == 0);
+}
+
+/* What was cut off, or thrown away, is nowhere to be read. */
+static void no_trace_left(void)
+{
+    char bytes[10] = {0};
+    pair(SOCK_DGRAM, fds);
+    must(send(fds[1], "secretdata", 10, 0) == 10, "send");
+    say("received", recv(fds[0], bytes, sizeof bytes, MSG_DONTWAIT));
+    long left = 0;
+    for (size_t i = 3; i < sizeof bytes; i++)
+        left += bytes[i] != 0;
+    say("left", left);
+}
+
+static void *receive_idle(void *fd)
+{
+    char byte;
+    recv((int)(long)fd, &byte, 1, 0);
+    return NULL;
+}
+
+/* A thread that waits where nothing comes, while data comes elsewhere. */
+static void idle_elsewhere(void)
+{
+    pthread_t thread;
+    char bytes[10];
+    pair(SOCK_STREAM, pairs[0]);
+    pair(SOCK_STREAM, pairs[1]);
+    must(pthread_create(&thread, NULL, receive_idle, (void *)(long)pairs[0][0]) == 0, "pthread_create");
+    rest(100);
+    must(send(pairs[1][1], "0123456789", 10, 0) == 10, "send");
+    say("received", recv(pairs[1][0], bytes, sizeof bytes, 0));
+    close(pairs[0][1]);
+    pthread_join(thread, NULL);
+}
+
 /* An error that waits at the socket. */
 static void pending_error(void)
 {
@@ -323,6 +375,9 @@ int main(int argc, char **argv)
         {"exempt", exempt},
         {"truncated", truncated},
         {"stolen", stolen},
+        {"no-room", no_room},
+        {"no-trace-left", no_trace_left},
+        {"idle-elsewhere", idle_elsewhere},
         {"two-names", two_names},
     };
     (void)argc;
