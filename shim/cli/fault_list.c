@@ -15,7 +15,7 @@ void fault_list_add(struct fault_list *list, const struct event *event)
     if (!event->is_fault || list->out_of_memory)
         return;
     if (event->fault.action == RECVSHIM_ACTION_DELAY && event->fault.value == 0)
-        return; /* as delay=0..1ms may draw */
+        return; /* as delay=0s..1ms may draw */
     if (!injection_rule(&event->fault, &rule)) {
         list->senseless++;
         return;

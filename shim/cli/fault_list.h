@@ -25,8 +25,9 @@ struct fault_list {
     size_t contrary;   /* receives of the same origin and ordinal as an earlier one, that suffered something else */
     /* What else there is to say of them, told by whoever reads the trace: */
     uint64_t seed;
-    uint64_t lost; /* events */
-    bool set_anew; /* rules have been set while the trace was there: receives then count from 1 again */
+    uint64_t lost;   /* events */
+    bool unrecorded; /* faults are not recorded just now, and may not have been before */
+    bool set_anew;   /* rules have been set while the trace was there: receives then count from 1 again */
 };
 
 /* All zero at first. */

@@ -26,6 +26,8 @@ static void print_heading(const struct fault_list *list, struct output *output)
     if (list->lost != 0)
         output_print(output, "# Incomplete: there may be faults among the lost events, %" PRIu64 " in number\n",
                      list->lost);
+    if (list->unrecorded)
+        output_print(output, "# Perhaps incomplete: tracing is off, or `fault' is none of the events recorded\n");
     if (list->contrary != 0)
         output_print(output, "# Left out: %zu receive%s of another run, with other faults than here\n", list->contrary,
                      list->contrary == 1 ? "" : "s");

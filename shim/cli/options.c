@@ -174,7 +174,9 @@ static void say_whose(const struct source_options *options, struct trace_error e
     }
     const struct passwd *owner = getpwuid(file.st_uid);
     snprintf(number, sizeof number, "user %u", file.st_uid);
-    if (file.st_uid == geteuid())
+    if (options->pid != 0 && (file.st_uid == geteuid() || geteuid() == 0))
+        message("%s: %s: %s", source_options_name(options), error.what, strerror(error.error));
+    else if (file.st_uid == geteuid())
         message("%s: %s: %s; it is yours: give yourself the right to write it", source_options_name(options),
                 error.what, strerror(error.error));
     else

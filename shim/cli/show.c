@@ -100,6 +100,7 @@ static void read_heading(void *context)
     static struct control_page page; /* too large for a stack */
     control_page_read(heading->trace, &page);
     heading->faults->set_anew = page.generation != 0;
+    heading->faults->unrecorded = !page.tracing || (page.events >> RECVSHIM_EVENT_FAULT & 1U) == 0;
 }
 
 /* What a list of faults begins with. */
@@ -116,6 +117,8 @@ static bool report_faults(const struct fault_list *faults, const char *name)
 {
     if (faults->lost != 0)
         message("%s: the rules are incomplete: there may be faults among the lost events", name);
+    if (faults->unrecorded)
+        message("%s: the rules may be incomplete: tracing is off, or `fault' is none of the events recorded", name);
     if (faults->contrary != 0)
         message("%s: %zu receive%s had other faults than in an earlier run; choose one run by --pid, or by --since and "
                 "--until",

@@ -333,7 +333,8 @@ static struct trace open_file(void)
 
 static struct trace make_file(enum recvshim_mode mode, uint64_t size)
 {
-    struct trace_options options = {.size = size, .mode = mode, .tracing = true, .seeded = true, .seed = 17};
+    struct trace_options options = {
+        .size = size, .mode = mode, .events = RECVSHIM_EVENTS_DEFAULT, .tracing = true, .seeded = true, .seed = 17};
     cr_assert_null(trace_create(path, &options).what);
     return open_file();
 }
@@ -379,6 +380,11 @@ Test(fault_list, says_what_may_be_missing)
     cr_assert_not_null(strstr(printed, "\n# Incomplete: there may be faults among the lost events, 1 in number\n"));
     cr_assert_not_null(strstr(said, "/file: the rules are incomplete: there may be faults among the lost events\n"));
     cr_assert_not_null(strstr(said, "/file: 1 of "));
+    cr_assert_null(strstr(printed, "Perhaps"));
+    cr_assert_eq(STATUS("control", "--tracing=off", path), 0);
+    cr_assert_eq(STATUS("show", "--format=faults", path), 0);
+    cr_assert_not_null(strstr(printed, "\n# Perhaps incomplete: tracing is off, or `fault' is none of the events"));
+    cr_assert_not_null(strstr(said, "/file: the rules may be incomplete: tracing is off, or"));
 }
 
 Test(fault_list, says_how_to_choose_where_there_are_too_many)
