@@ -314,7 +314,7 @@ static void set_scope(const struct call *call, const struct fault_plan *plan, st
 {
     obtain(call, outcome);
     sa_family_t family = AF_UNSPEC;
-    if (outcome_address_size(call, outcome) >= sizeof(struct sockaddr_in6))
+    if (call->address != NULL && outcome_address_size(call, outcome) >= sizeof(struct sockaddr_in6))
         memcpy(&family, call->address, sizeof family);
     if (family != AF_INET6 || !is_meant(call, plan, outcome) || !take(call, plan, outcome))
         return;
