@@ -216,11 +216,6 @@ static void add_item(void *context, const char *name)
     json_name(output, name);
 }
 
-static void add_truth(struct output *output, bool truth)
-{
-    output_text(output, truth ? "true" : "false");
-}
-
 static void add_rules(struct output *output, const struct control_page *page)
 {
     for (uint32_t i = 0; i < page->rules.count; i++) {
@@ -268,7 +263,7 @@ void control_state_json(const struct control_state *state, struct output *output
     bool changing = (page->generation & 1) != 0;
     output_reserve(output);
     LITERAL(output, "{\"tracing\":");
-    add_truth(output, page->tracing);
+    json_truth(output, page->tracing);
     LITERAL(output, ",\"events\":[");
     events_for_each(page->events, add_item, output);
     /* A string: it may need all of 64 bits, and is given back as it is. */
@@ -282,9 +277,9 @@ void control_state_json(const struct control_state *state, struct output *output
     if (!changing)
         add_rules(output, page);
     LITERAL(output, "],\"damaged\":");
-    add_truth(output, state->damaged);
+    json_truth(output, state->damaged);
     LITERAL(output, ",\"written\":");
-    add_truth(output, state->written);
+    json_truth(output, state->written);
     LITERAL(output, ",\"processes\":");
     add_running(output, state);
     output_reserve(output);

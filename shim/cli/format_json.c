@@ -16,14 +16,6 @@ static void add_number_or_null(struct output *output, bool known, uint64_t numbe
         LITERAL(output, "null");
 }
 
-static void add_truth(struct output *output, bool truth)
-{
-    if (truth)
-        LITERAL(output, "true");
-    else
-        LITERAL(output, "false");
-}
-
 static void add_peer(struct output *output, const struct event *event)
 {
     const struct recvshim_record *record = &event->record;
@@ -76,7 +68,7 @@ static void add_interruption(struct output *output, const struct interruption *i
     json_certain(output, interruption->certainty);
     KEY(output, "passed");
     if (interruption->outcome == OUTCOME_PASSED || interruption->outcome == OUTCOME_LEFT)
-        add_truth(output, interruption->outcome == OUTCOME_PASSED);
+        json_truth(output, interruption->outcome == OUTCOME_PASSED);
     else
         LITERAL(output, "null");
 }
@@ -140,9 +132,9 @@ static void json_event(struct printer *printer, const struct event *event)
     KEY(output, "cause");
     json_name(output, event->cause);
     KEY(output, "normalised");
-    add_truth(output, (record->result_flags & RECVSHIM_RESULT_NORMALISED) != 0);
+    json_truth(output, (record->result_flags & RECVSHIM_RESULT_NORMALISED) != 0);
     KEY(output, "injected");
-    add_truth(output, record->injected != 0);
+    json_truth(output, record->injected != 0);
     add_connection(output, event);
     add_interruption(output, &event->interruption);
     add_faults(output, event);

@@ -11,6 +11,14 @@ void json_string(struct output *output, const char *bytes, size_t count);
 /* A name of ours, which needs no escaping; null where there is none. */
 void json_name(struct output *output, const char *name);
 
+static inline void json_truth(struct output *output, bool truth)
+{
+    if (truth)
+        output_bytes(output, "true", 4);
+    else
+        output_bytes(output, "false", 5);
+}
+
 /* The names of the MSG_* flags in the set, as an array. */
 void json_flags(struct output *output, uint32_t flags);
 

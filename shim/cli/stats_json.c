@@ -66,7 +66,7 @@ static void add_text(struct json *json, const char *key, const char *text)
 static void add_truth(struct json *json, const char *key, bool truth)
 {
     add_key(json, key);
-    output_text(json->output, truth ? "true" : "false");
+    json_truth(json->output, truth);
 }
 
 static void add_null(struct json *json, const char *key)

@@ -147,7 +147,7 @@ static struct fault_pair pair_of(const struct recvshim_rule *rule, uint32_t inde
 /* Count the call for the rule, and tell whether it is one of its `when`. */
 static bool is_due(const struct recvshim_rule *rule, const struct fault_pair *pair, const struct fault_plan *plan)
 {
-    if (fault_is_always_due(rule))
+    if (fault_rule_is_always_due(rule))
         return true;
     if (rule->per == RECVSHIM_PER_CONNECTION && fault_rule_counts_every_call(rule))
         return fault_is_due(rule, plan->fault.ordinal);

@@ -28,12 +28,6 @@ static inline bool fault_asks_peer(const struct recvshim_rule *rule)
     return rule->family != 0 || rule->port != 0;
 }
 
-/* Whether its `when` is any. */
-static inline bool fault_is_always_due(const struct recvshim_rule *rule)
-{
-    return rule->first == 1 && rule->last == UINT64_MAX && rule->step == 1;
-}
-
 /* Whether a peer is one of those that the rule names. */
 bool fault_agrees(const struct recvshim_rule *rule, const struct recvshim_address *peer);
 

@@ -289,7 +289,8 @@ static void drop(const struct call *call, struct fault_plan *plan, struct outcom
     plan->fault.source = NULL;
     if (!taken)
         return;
-    memset(call->buffer, 0, size_of(call, outcome)); /* it is gone */
+    if (size_of(call, outcome) > 0)                      /* else there may be no buffer */
+        memset(call->buffer, 0, size_of(call, outcome)); /* it is gone */
     if (call->address != NULL && address_length_may_be_read(call->address_length))
         *call->address_length = outcome->room; /* also of 0: the kernel told a length that there is no room for */
     receive_go_on(call, outcome);

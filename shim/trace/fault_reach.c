@@ -65,11 +65,6 @@ const struct fault_contradiction *fault_contradiction(const struct recvshim_rule
 
 /* ---- counting ---- */
 
-static bool is_always_due(const struct recvshim_rule *rule)
-{
-    return rule->first == 1 && rule->last == UINT64_MAX && rule->step == 1;
-}
-
 bool fault_rule_counts_every_call(const struct recvshim_rule *rule)
 {
     return (rule->calls & EVERY_CALL) == EVERY_CALL && rule->type == 0 && rule->family == 0 && rule->port == 0 &&
@@ -79,7 +74,7 @@ bool fault_rule_counts_every_call(const struct recvshim_rule *rule)
 bool fault_needs_counter(const struct recvshim_rule *rule)
 {
     return rule->per == RECVSHIM_PER_CONNECTION &&
-           (rule->times != 0 || (!is_always_due(rule) && !fault_rule_counts_every_call(rule)));
+           (rule->times != 0 || (!fault_rule_is_always_due(rule) && !fault_rule_counts_every_call(rule)));
 }
 
 /* ---- one rule before another ---- */
@@ -133,7 +128,7 @@ bool fault_always_first(const struct recvshim_rule *earlier, const struct recvsh
     if (earlier->action == RECVSHIM_ACTION_DELAY || later->action == RECVSHIM_ACTION_DELAY ||
         earlier->chance != RECVSHIM_CHANCE_ALWAYS || earlier->times != 0)
         return false;
-    if (is_always_due(earlier))
+    if (fault_rule_is_always_due(earlier))
         return selects_all(earlier, later);
     /* Counts can be compared only where both rules count the same receives, for the same. */
     return earlier->per == later->per && select_the_same(earlier, later) && is_due_at_all(earlier, later);

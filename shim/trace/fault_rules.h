@@ -35,6 +35,12 @@ size_t fault_rule_text(const struct recvshim_rule *rule, char text[FAULT_RULE_TE
  * else, and is copied before it is asked about. */
 bool fault_rule_valid(const struct recvshim_rule *rule);
 
+/* Whether its `when` is any. */
+static inline bool fault_rule_is_always_due(const struct recvshim_rule *rule)
+{
+    return rule->first == 1 && rule->last == UINT64_MAX && rule->step == 1;
+}
+
 /* Whether the rule selects every receive of the connections that it has to do with. With RECVSHIM_PER_CONNECTION its
  * `when` then counts what the connection counts anyway, and needs no counter of its own. */
 bool fault_rule_counts_every_call(const struct recvshim_rule *rule);

@@ -145,7 +145,7 @@ Test(fault_match, is_due)
         for (uint64_t count = 1; count <= 10; count++)
             cr_expect_eq(fault_is_due(&one, count), rows[i].hits[count - 1] == 'x', "row %zu, %d", i, (int)count);
         cr_expect_not(fault_is_due(&one, 0));
-        cr_expect_eq(fault_is_always_due(&one), i == 0);
+        cr_expect_eq(fault_rule_is_always_due(&one), i == 0);
     }
 }
 
