@@ -90,7 +90,7 @@ uint64_t fault_draw(const struct recvshim_rule *rule, uint64_t key)
 /* One in each of as many parts of about the same size: no bit is flipped twice, and none has to be remembered. */
 void fault_flip(void *data, size_t size, uint64_t bits, uint64_t draw)
 {
-    const uint64_t all = (uint64_t)size < UINT64_MAX / 8 ? (uint64_t)size * 8 : UINT64_MAX;
+    const uint64_t bytes = size, all = bytes < UINT64_MAX / 8 ? bytes * 8 : UINT64_MAX;
     const uint64_t parts = bits < all ? bits : all, part = parts != 0 ? all / parts : 0,
                    longer = parts != 0 ? all % parts : 0;
     uint64_t begin = 0;

@@ -1,11 +1,9 @@
 #include "next.h"
 
 #include "hot.h"
+#include "kernel.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* glibc 2.34 moved these into libc under a new version. Bound to the old one, and linked with the separate libdl, the
  * library loads on systems from before that too (rr #3414 did not). */
@@ -74,9 +72,8 @@ static void find_offsets(void)
     const uint32_t *tid = look_up(RTLD_DEFAULT, "_thread_db_pthread_tid");
     if (tid != NULL && tid[0] == 32 && tid[1] == 1 && tid[2] < 16384)
         offsets.tid = (ptrdiff_t)tid[2];
-    /* glibc 2.35 (rseq(2)): from the thread pointer on, which is pthread_self() where the two are the same. */
-    const ptrdiff_t *rseq = look_up(RTLD_DEFAULT, "__rseq_offset");
-    if (rseq != NULL && (const char *)pthread_self() == (const char *)__builtin_thread_pointer())
+    const ptrdiff_t *rseq = look_up(RTLD_DEFAULT, "__rseq_offset"); /* glibc 2.35, rseq(2) */
+    if (rseq != NULL)
         offsets.cpu = *rseq + (ptrdiff_t)offsetof(struct kernel_rseq, cpu_id);
 }
 
@@ -99,6 +96,6 @@ struct next_offsets next_offsets(void)
 
 ssize_t next_receive_from_kernel(const struct call *call, size_t offset, int flags)
 {
-    return syscall(SYS_recvfrom, call->fd, (char *)call->buffer + offset, call->length - offset, flags, call->address,
-                   call->address_length);
+    return KERNEL_SOCKET_CALL(recvfrom, RECVFROM, call->fd, (char *)call->buffer + offset, call->length - offset, flags,
+                              call->address, call->address_length);
 }
