@@ -286,12 +286,9 @@ __attribute__((cold, noinline)) static ssize_t receive_if_socket(const struct ca
 
 ssize_t receive_from_any(const struct call *call)
 {
-    if (__builtin_expect(!is_handled(call), 1))
+    if (receive_passes_on(call->which, call->fd))
         return next_receive(call, 0, call->flags);
-    int type = connection_type(word_of(call->fd));
-    if (type == CONNECTION_NONE)
-        return next_receive(call, 0, call->flags);
-    return type != 0 ? receive(call) : receive_if_socket(call);
+    return connection_type(word_of(call->fd)) != 0 ? receive(call) : receive_if_socket(call);
 }
 
 /* ---- recvmmsg ---- */
