@@ -68,7 +68,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
     call.address = message->msg_name;
     call.address_length = &message->msg_namelen;
     ssize_t result = receive(&call);
-    if (result >= 0)
+    if (result >= 0 && message->msg_controllen != 0)
         lifecycle_arrived(message);
     return result;
 }

@@ -152,13 +152,6 @@ static ssize_t readv_next(const struct call *call, size_t offset, int flags)
                         : syscall(SYS_readv, call->fd, call->vector, call->pieces);
 }
 
-static ssize_t recvmsg_next(const struct call *call, size_t offset, int flags)
-{
-    if (offset != 0 || call->length != CALL_WHOLE)
-        return receive_part(call, offset, flags);
-    return message_next(call->fd, call->message, flags);
-}
-
 static ssize_t recvmmsg_next(const struct call *call, int flags)
 {
     const struct messages *messages = call->messages;
@@ -175,7 +168,7 @@ ssize_t next_receive_as(const struct call *call, size_t offset, int flags)
     case RECVSHIM_CALL_READV:
         return readv_next(call, offset, flags);
     case RECVSHIM_CALL_RECVMSG:
-        return recvmsg_next(call, offset, flags);
+        return receive_part(call, offset, flags);
     default:
         return recvmmsg_next(call, flags);
     }
@@ -183,6 +176,8 @@ ssize_t next_receive_as(const struct call *call, size_t offset, int flags)
 
 ssize_t next_receive_from_kernel(const struct call *call, size_t offset, int flags)
 {
+    if (call->form == RECVSHIM_CALL_RECVMSG)
+        return syscall(SYS_recvmsg, call->fd, call->message, flags);
     return syscall(SYS_recvfrom, call->fd, (char *)call->buffer + offset, call->length - offset, flags, call->address,
                    call->address_length);
 }
