@@ -1,6 +1,7 @@
 /* syscall(2), in assembler. A definition in C would have to pass those arguments on that lie on its caller's stack (on
  * x86-64 the last, on i386 all), and GCC stores them there anew: where there are fewer, that is a variable of the
  * caller's, which another thread or a handler may have changed meanwhile. */
+#include "lifecycle.h"
 #include "next.h"
 #include "query.h"
 
@@ -18,6 +19,8 @@ __attribute__((used)) void *syscall_next(long number, long operation)
     if ((number == SYS_seccomp && (mode == SECCOMP_SET_MODE_STRICT || mode == SECCOMP_SET_MODE_FILTER)) ||
         (number == SYS_prctl && mode == PR_SET_SECCOMP))
         query_filter_announced();
+    else if (number == SYS_close)
+        lifecycle_closing((int)operation);
     return (void *)(uintptr_t)next_syscall();
 }
 
