@@ -243,9 +243,10 @@ static void refused_then_listening(void)
 }
 
 /* Lengths at addresses that cannot be: the kernel refuses them. */
+#define IMPOSSIBLE (sizeof(void *) == 8 ? UINTPTR_MAX / 2 + 1 : UINTPTR_MAX - 4095)
 static void lengths(void)
 {
-    static socklen_t *const bad[] = {(socklen_t *)1, (socklen_t *)-1, (socklen_t *)(UINTPTR_MAX / 2 + 1)};
+    static socklen_t *const bad[] = {(socklen_t *)1, (socklen_t *)-1, (socklen_t *)IMPOSSIBLE};
     struct sockaddr_storage address;
     socklen_t length;
     int listener = bound(AF_INET, SOCK_STREAM, &address, &length), fds[2];
