@@ -135,3 +135,66 @@ Test(mixed, every_record_is_counted_where_processes_are_killed, .timeout = 120)
         harness_begin();
     }
 }
+
+/* `run` in the place of the harness: each program's loader finds the library of its class. */
+Test(mixed, run_traces_both)
+{
+    for (int wide = 0; wide < 2; wide++) {
+        const char *root = tree_path(wide);
+        struct finished job = RUN(.argv = {RECVSHIM_COMMAND, "run", "--trace", trace_path(), "-o", path_of("events"),
+                                           root, join("self", root), join("other", tree_path(!wide)),
+                                           join("tally", path_of("tally")), "depth=2", "receives=10"},
+                                  .native = true);
+        cr_assert(exited_with(&job, 0));
+        cr_expect_str_empty(job.err);
+        struct ring ring = read_receives(trace_path());
+        cr_expect_eq(ring.count, 13 * 2 * 10);
+        harness_end();
+        harness_begin();
+    }
+}
+
+/* A copy of the library where no other class's is. */
+static const char *lone_library(void)
+{
+    const char *library = path_of("librecvshim.so");
+    struct finished copy = RUN(.argv = {"/bin/cp", library_path(), library}, .native = true);
+    cr_assert(exited_with(&copy, 0));
+    return library;
+}
+
+Test(mixed, run_says_that_there_is_no_library_for_the_program)
+{
+    struct finished job = RUN(.argv = {RECVSHIM_COMMAND, "run", VICTIMS "-i386/calls"},
+                              .env = {join("RECVSHIM_LIBRARY", lone_library())}, .native = true);
+    cr_expect(exited_with(&job, 3));
+    cr_expect_eq(said(&job, "recv_bytes"), 572);
+    cr_expect_eq(lines_of(job.err), 1);
+    cr_expect(strstr(job.err, "class") != NULL && strstr(job.err, "ld.so") == NULL, "%s", job.err);
+}
+
+/* Of children nobody knows in time: their loader says it, and they run on. */
+Test(mixed, children_without_a_library_run_on)
+{
+    const char *root = tree_path(true);
+    struct finished job = RUN(.argv = {RECVSHIM_COMMAND, "run", "--trace", trace_path(), "-o", path_of("events"), root,
+                                       join("self", root), join("other", tree_path(false)),
+                                       join("tally", path_of("tally")), "depth=1", "receives=10"},
+                              .env = {join("RECVSHIM_LIBRARY", lone_library())}, .native = true);
+    cr_expect(exited_with(&job, 0));
+    cr_expect(strstr(job.err, "ERROR: ld.so: object ") != NULL, "%s", job.err);
+    cr_expect_eq(lines_of(job.err), 2, "%s", job.err);
+    struct ring ring = read_receives(trace_path());
+    cr_expect_eq(ring.count, 2 * 2 * 10, "of the root and of its child by fork");
+}
+
+/* $LIB may stand in the variable itself. */
+Test(mixed, the_library_may_be_named_for_both)
+{
+    struct finished job =
+        RUN(.argv = {RECVSHIM_COMMAND, "run", "--trace", trace_path(), "-o", path_of("events"), VICTIMS "-i386/calls"},
+            .env = {join("RECVSHIM_LIBRARY", PRELOAD)}, .native = true);
+    cr_expect(exited_with(&job, 3));
+    struct ring ring = read_receives(trace_path());
+    cr_expect_eq(ring.count, 8);
+}
