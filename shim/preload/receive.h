@@ -14,6 +14,12 @@ extern struct settings receive_settings;
 /* Make the call, with all that the settings ask for. Returns and sets errno as the call does. */
 ssize_t receive(const struct call *call);
 
+/* The same for read and readv: what is no socket is passed on. */
+ssize_t receive_from_any(const struct call *call);
+
+/* The same for recvmmsg: returns the number of messages. */
+int receive_messages(const struct call *call);
+
 /* ---- for inject.c and report.c ---- */
 
 /* Make the call, and go on with it where it is interrupted and the policy says so. */
