@@ -19,9 +19,10 @@ def whole_lines(path):
             yield halves.pop(thread, "") + line[resumed.end():] if resumed else line
 
 
-# With -f -y -Y -s 0 -v: `4242<nginx> recvfrom(5<socket:[1234]>, ""..., 1024, 0, NULL, NULL) = 17`.
+# With these options: `4242<nginx> recvfrom(5<socket:[1234]>, ""..., 1024, 0, NULL, NULL) = 17`.
 CALLS = "read,readv,recvfrom,recvmsg,recvmmsg"
-OPTIONS = ["-f", "-qq", "-y", "-Y", "-s", "0", "-v", "-e", f"trace={CALLS}", "-e", "signal=none"]
+OPTIONS = ["-A", "-f", "-qq", "-y", "-Y", "-s", "0", "-e", "abbrev=!recvmmsg", "-e", f"trace={CALLS}", "-e", "signal=none"]
+NOT_RECEIVED = re.compile("MSG_PEEK|MSG_ERRQUEUE|AF_NETLINK")
 LINE = re.compile(r"^(\d+)<(.*?)> +(\w+)\((\d+)<(\w+):\[\d+\]>.* = (\d+)")
 
 Receives = collections.namedtuple("Receives", "comm bytes")
@@ -29,15 +30,16 @@ Receives = collections.namedtuple("Receives", "comm bytes")
 
 def received(path, besides):
     """What each thread received through each descriptor while that was a socket: (thread, fd) -> Receives. Left out are
-    programs of the name `besides`, and what was only looked at."""
+    programs of the name `besides`, what was only looked at or is not data, and netlink, which libc reads by itself
+    (getifaddrs)."""
     found = {}
     for line in whole_lines(path):
         match = LINE.match(line)
-        if not match or match[5] != "socket" or match[2] == besides or "MSG_PEEK" in line:
+        if not match or match[5] != "socket" or match[2] == besides or NOT_RECEIVED.search(line):
             continue
         size = int(match[6])
         if match[3] == "recvmmsg":  # which returns a number of messages
-            size = sum(map(int, re.findall(r"msg_len=(\d+)", line)))
+            size = sum(map(int, re.findall(r"\bmsg_len=(\d+)", line)[:size]))
         if size:
             key = int(match[1]), int(match[4])
             found[key] = Receives(match[2], size + (found[key].bytes if key in found else 0))
