@@ -33,13 +33,14 @@ Account = collections.namedtuple("Account", "name number ports datagrams", defau
 
 
 class Run:
-    """One run of a session: where its files are, by what means the program is started, and what was sent to it."""
+    """One run of a session: where its files are, by what means the program is started (prefix(number) for the first
+    time and the second), and what was sent to it."""
 
     def __init__(self, directory, prefix):
         self.directory, self.prefix = directory, prefix
         self.ledger = services.Ledger()
         self.stack = contextlib.ExitStack()
-        self.logs = 0
+        self.starts = 0
 
     def __enter__(self):
         return self
@@ -60,15 +61,26 @@ class Run:
         with open(self.path(name), encoding="ascii", errors="replace") as file:
             return file.read()
 
+    def log_lines(self, name, count):
+        """The words of each line, once there are so many: a log may come a little later than what it tells of."""
+        deadline = time.monotonic() + LIMIT
+        while self.read(name).count("\n") < count and time.monotonic() < deadline:
+            time.sleep(0.01)
+        return [line.split() for line in self.read(name).splitlines()]
+
     def open_to_all(self):
         """For a server that becomes another user first."""
         os.chmod(self.directory, 0o777)
 
+    def next_prefix(self):
+        self.starts += 1
+        return self.prefix(self.starts)
+
     def start(self, *command, tcp=(), udp=(), end=signal.SIGTERM):
         """The program, as a server. It listens on these ports when this returns, and is ended with the run."""
-        self.logs += 1
-        log = self.path(f"log-{self.logs}")
-        server = self.stack.enter_context(services.started(log, [*self.prefix, *command], end=end, cwd=self.directory))
+        command = [*self.next_prefix(), *command]
+        log = self.path(f"log-{self.starts}")
+        server = self.stack.enter_context(services.started(log, command, end=end, cwd=self.directory))
         services.await_answer(server, log, lambda: all(map(services.listens, tcp)) and all(
             services.listens(port, "udp") for port in udp))
         return log
@@ -83,7 +95,7 @@ class Run:
 
     def program(self, *command, given=b""):
         """The program, as a client."""
-        return self.tool(*self.prefix, *command, given=given)
+        return self.tool(*self.next_prefix(), *command, given=given)
 
     def before(self, port):
         """The port of a proxy that counts what the program as a server is sent."""
@@ -158,7 +170,7 @@ def nginx(run):
     config = run.write("nginx.conf", NGINX.format(directory=run.directory, port=port, server=server))
     run.start("nginx", "-p", run.directory, "-e", run.path("nginx-errors"), "-c", config, tcp=[port])
     clients = run.load(functools.partial(load.http_connection, server=("127.0.0.1", port), bodies=True))
-    lines = [line.split() for line in run.read("nginx-log").splitlines()]
+    lines = run.log_lines("nginx-log", sum(client.requests for client in clients))
     lengths, ports = sum(int(length) for _, length, _ in lines), {int(port) for port, _, _ in lines}
     return Told([*outcomes(clients), collections.Counter(status for _, _, status in lines)],
                 [Account("`$request_length`", lengths, ports)])
@@ -201,7 +213,7 @@ def postgresql(run):
     user = services.unprivileged()
     if user:
         os.chown(run.directory, user["user"], user["group"])
-    port = run.before(run.stack.enter_context(services.postgresql(run.directory, run.prefix)))
+    port = run.before(run.stack.enter_context(services.postgresql(run.directory, run.next_prefix())))
     server = ["-h", "127.0.0.1", "-p", str(port), "-U", "postgres"]
     psql = ["psql", "--no-psqlrc", "--quiet", *server, "-c"]
     run.tool(*psql, "CREATE TABLE rows (value text)")
@@ -548,10 +560,7 @@ def rsyslog(run):
     clients = run.load(functools.partial(rsyslog_client, server=("127.0.0.1", port)))
     for number in range(20):
         run.tool("logger", "--socket", run.path("socket"), "--socket-errors=on", f"unix {number}")
-    expected = CONNECTIONS * 21 + 20
-    deadline = time.monotonic() + LIMIT
-    while run.read("messages").count("\n") < expected and time.monotonic() < deadline:
-        time.sleep(0.05)
+    run.log_lines("messages", CONNECTIONS * 21 + 20)
     lines = run.read("messages").splitlines()
     by_tcp = [line for line in lines if line.startswith("<13>tcp")]
     by_udp = [line for line in lines if line.startswith("<13>udp")]
@@ -615,11 +624,7 @@ def squid(run):
     body = b"".join(services.random_blocks(1_000_000))
     output = [*outcomes(clients), run.tool(*curl_by, "--data-binary", "@-", f"{url}/post", given=body),
               services.digest([run.tool(*curl_by, "--proxytunnel", f"{url}/1000000")])]
-    count = sum(client.requests for client in clients) + 2
-    deadline = time.monotonic() + LIMIT
-    while run.read("access-log").count("\n") < count and time.monotonic() < deadline:
-        time.sleep(0.01)
-    lines = [line.split() for line in run.read("access-log").splitlines()]
+    lines = run.log_lines("access-log", sum(client.requests for client in clients) + 2)
     output.append(collections.Counter((method, status) for _, _, method, status in lines))
     return Told(output, [Account("`%>st`", sum(int(size) for _, size, _, _ in lines), {int(line[0]) for line in lines})])
 
@@ -851,8 +856,8 @@ def socat(run):
 
 # ---- all of them ----
 
-# `counted`: who sent to it what was counted; `unseen`: processes of it that are known not to be traced.
-Program = collections.namedtuple("Program", "name package session work counted options unseen", defaults=((), ()))
+# `counted`: who sent to it what was counted; `options`: recvshim's.
+Program = collections.namedtuple("Program", "name package session work counted options", defaults=((),))
 PROGRAMS = [
     Program("redis-server", "redis-server", redis, "3 MB set and got, a benchmark's load, a dump",
             "redis-cli and redis-benchmark"),

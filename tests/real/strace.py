@@ -1,5 +1,6 @@
 """What strace saw: the kernel's own account of the receives of a run."""
 import collections
+import itertools
 import re
 
 UNFINISHED = " <unfinished ...>"
@@ -21,19 +22,19 @@ def whole_lines(path):
 
 # With these options: `4242<nginx> recvfrom(5<socket:[1234]>, ""..., 1024, 0, NULL, NULL) = 17`.
 CALLS = "read,readv,recvfrom,recvmsg,recvmmsg"
-OPTIONS = ["-A", "-f", "-qq", "-y", "-Y", "-s", "0", "-e", "abbrev=!recvmmsg", "-e", f"trace={CALLS}", "-e", "signal=none"]
+OPTIONS = ["-f", "-qq", "-y", "-Y", "-s", "0", "-e", "abbrev=!recvmmsg", "-e", f"trace={CALLS}", "-e", "signal=none"]
 NOT_RECEIVED = re.compile("MSG_PEEK|MSG_ERRQUEUE|AF_NETLINK")
 LINE = re.compile(r"^(\d+)<(.*?)> +(\w+)\((\d+)<(\w+):\[\d+\]>.* = (\d+)")
 
 Receives = collections.namedtuple("Receives", "comm bytes")
 
 
-def received(path, besides):
+def received(paths, besides):
     """What each thread received through each descriptor while that was a socket: (thread, fd) -> Receives. Left out are
     programs of the name `besides`, what was only looked at or is not data, and netlink, which libc reads by itself
     (getifaddrs)."""
     found = {}
-    for line in whole_lines(path):
+    for line in itertools.chain.from_iterable(map(whole_lines, paths)):
         match = LINE.match(line)
         if not match or match[5] != "socket" or match[2] == besides or NOT_RECEIVED.search(line):
             continue
