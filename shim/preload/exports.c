@@ -68,14 +68,14 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
     call.address = message->msg_name;
     call.address_length = &message->msg_namelen;
     ssize_t result = receive(&call);
-    if (result >= 0)
+    if (result >= 0 && message->msg_controllen != 0)
         lifecycle_arrived(message);
     return result;
 }
 
 EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, struct timespec *timeout)
 {
-    struct messages all = {messages, count, timeout};
+    struct messages all = {messages, count, timeout, 0};
     struct call call = {.which = RECVSHIM_CALL_RECVMMSG,
                         .form = RECVSHIM_CALL_RECVMMSG,
                         .fd = fd,
@@ -90,6 +90,9 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int fl
 
 EXPORT ssize_t read(int fd, void *buffer, size_t length)
 {
+    next_read_function *next = next_read();
+    if (receive_passes_on(RECVSHIM_CALL_READ, fd) && next != NULL)
+        return next(fd, buffer, length);
     struct call call = {
         .which = RECVSHIM_CALL_READ, .form = RECVSHIM_CALL_READ, .fd = fd, .buffer = buffer, .length = length};
     return receive_from_any(&call);
@@ -105,6 +108,9 @@ EXPORT ssize_t __read(int fd, void *buffer, size_t length)
 
 EXPORT ssize_t readv(int fd, const struct iovec *vector, int count)
 {
+    next_readv_function *next = next_readv();
+    if (receive_passes_on(RECVSHIM_CALL_READV, fd) && next != NULL)
+        return next(fd, vector, count);
     struct call call = {.which = RECVSHIM_CALL_READV,
                         .form = RECVSHIM_CALL_READV,
                         .fd = fd,

@@ -110,6 +110,10 @@ static inline ssize_t next_receive(const struct call *call, size_t offset, int f
         next_recvfrom_function *next = next_recvfrom();
         if (__builtin_expect(next != NULL, 1))
             return next(call->fd, buffer, length, flags, call->address, call->address_length);
+    } else if (call->form == RECVSHIM_CALL_RECVMSG && call->length == CALL_WHOLE && offset == 0) {
+        next_recvmsg_function *next = next_recvmsg();
+        if (__builtin_expect(next != NULL, 1))
+            return next(call->fd, call->message, flags);
     } else {
         return next_receive_as(call, offset, flags);
     }
