@@ -1,5 +1,7 @@
 #include "inspect.h"
 
+#include "library.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <gelf.h>
@@ -87,15 +89,23 @@ static bool read_loader(Elf *elf, int fd, char loader[PATH_MAX])
     return false;
 }
 
-/* Whether a library of this command's kind can be loaded into the program: same class, same machine. */
-static bool is_own_class(Elf *elf)
+static bool is_32bit_library_there(void)
+{
+    static struct library library;
+    return library_find(&library) && library_has_32bit(&library);
+}
+
+/* Whether there is a library that can be loaded into the program: of this command's class and machine, or of the 32-bit
+ * class of the same machine. */
+static bool is_served(Elf *elf)
 {
     GElf_Ehdr program, own;
     bool same = true;
     int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
     Elf *self = fd < 0 ? NULL : elf_begin(fd, ELF_C_READ, NULL);
     if (gelf_getehdr(elf, &program) != NULL && gelf_getehdr(self, &own) != NULL)
-        same = program.e_ident[EI_CLASS] == own.e_ident[EI_CLASS] && program.e_machine == own.e_machine;
+        same = (program.e_ident[EI_CLASS] == own.e_ident[EI_CLASS] && program.e_machine == own.e_machine) ||
+               (program.e_machine == EM_386 && own.e_machine == EM_X86_64 && is_32bit_library_there());
     elf_end(self);
     if (fd >= 0)
         close(fd);
@@ -105,7 +115,7 @@ static bool is_own_class(Elf *elf)
 static enum inspect_verdict judge_elf(Elf *elf, int fd)
 {
     char loader[PATH_MAX];
-    if (!is_own_class(elf))
+    if (!is_served(elf))
         return INSPECT_OTHER_CLASS;
     if (!read_loader(elf, fd, loader))
         return INSPECT_STATIC;
@@ -148,7 +158,8 @@ const char *inspect_reason(enum inspect_verdict verdict)
     case INSPECT_NO_INTERPRETER:
         return NULL;
     case INSPECT_OTHER_CLASS:
-        return "was built for another class of machine than the library, which it therefore cannot load";
+        return "was built for another class of machine than the library, and there is none of its class: neither it "
+               "nor what it starts is traced; install the library for it";
     case INSPECT_STATIC:
         return "is statically linked and cannot load the library; trace a dynamically linked build of it";
     case INSPECT_OTHER_LIBC:

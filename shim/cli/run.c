@@ -31,7 +31,7 @@ struct arguments {
     const char *trace; /* NULL: in memory, and gone in the end */
     struct output_options output;
     bool quiet;
-    char library[PATH_MAX];
+    struct library library;
 };
 
 /* From KEY_SIZE on, an option is the variable of its name in capitals: --eintr sets RECVSHIM_EINTR. */
@@ -338,6 +338,9 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
     inspect_program(arguments->command[0], &inspection);
     if (inspect_reason(inspection.verdict) != NULL && !arguments->quiet)
         message("%s: %s", inspection.path, inspect_reason(inspection.verdict));
+    /* Its loader would only write that it cannot preload the library. */
+    if (inspection.verdict != INSPECT_OTHER_CLASS)
+        preload(arguments->library.preload);
 
     uint64_t started = clock_now();
     struct launch launch;
@@ -379,14 +382,14 @@ int command_run(int argc, char **argv)
     if (!take_environment(&arguments))
         return STATUS_RUN_FAILED;
     take_faults(&arguments);
-    if (!library_find(arguments.library)) {
-        message("%s: the library is not there; set RECVSHIM_LIBRARY to its path", arguments.library);
+    if (!library_find(&arguments.library)) {
+        message("%s: the library is not there; set RECVSHIM_LIBRARY to its path", arguments.library.path);
         return STATUS_RUN_FAILED;
     }
     /* The loader splits LD_PRELOAD at colons and spaces, and knows no escape. */
-    if (strpbrk(arguments.library, ": ") != NULL) {
+    if (strpbrk(arguments.library.preload, ": ") != NULL) {
         message("%s: the loader takes no path with a colon or a space; set RECVSHIM_LIBRARY to another",
-                arguments.library);
+                arguments.library.path);
         return STATUS_RUN_FAILED;
     }
 
@@ -404,7 +407,6 @@ int command_run(int argc, char **argv)
         trace_close(&trace);
         return STATUS_RUN_FAILED;
     }
-    preload(arguments.library);
     int status = run(&arguments, &trace, fd);
     trace_close(&trace);
     if (fd != STDERR_FILENO && close(fd) != 0)

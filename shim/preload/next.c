@@ -2,13 +2,11 @@
 
 #include "buffers.h"
 #include "hot.h"
+#include "kernel.h"
 
 #include "trace/clock.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* glibc 2.34 moved these into libc under a new version. Bound to the old one, and linked with the separate libdl, the
  * library loads on systems from before that too (rr #3414 did not). */
@@ -77,9 +75,8 @@ static void find_offsets(void)
     const uint32_t *tid = look_up(RTLD_DEFAULT, "_thread_db_pthread_tid");
     if (tid != NULL && tid[0] == 32 && tid[1] == 1 && tid[2] < 16384)
         offsets.tid = (ptrdiff_t)tid[2];
-    /* glibc 2.35 (rseq(2)): from the thread pointer on, which is pthread_self() where the two are the same. */
-    const ptrdiff_t *rseq = look_up(RTLD_DEFAULT, "__rseq_offset");
-    if (rseq != NULL && (const char *)pthread_self() == (const char *)__builtin_thread_pointer())
+    const ptrdiff_t *rseq = look_up(RTLD_DEFAULT, "__rseq_offset"); /* glibc 2.35, rseq(2) */
+    if (rseq != NULL)
         offsets.cpu = *rseq + (ptrdiff_t)offsetof(struct kernel_rseq, cpu_id);
 }
 
@@ -102,10 +99,11 @@ struct next_offsets next_offsets(void)
 
 /* ---- the forms of a receive ---- */
 
-static ssize_t message_next(int fd, struct msghdr *message, int flags)
+static ssize_t message_next(const struct call *call, struct msghdr *message, int flags)
 {
-    next_recvmsg_function *next = next_recvmsg();
-    return next != NULL ? next(fd, message, flags) : syscall(SYS_recvmsg, fd, message, flags);
+    next_recvmsg_function *next = NEXT_OF_TIME(call, __recvmsg64, recvmsg);
+    return next != NULL ? next(call->fd, message, flags)
+                        : KERNEL_SOCKET_CALL(recvmsg, RECVMSG, call->fd, message, flags);
 }
 
 /* read and readv have no flags: on a socket they are a recv and a recvmsg that have none. */
@@ -136,7 +134,7 @@ __attribute__((noinline)) static ssize_t receive_part(const struct call *call, s
         part = *call->message;
     part.msg_iov = pieces;
     part.msg_iovlen = (size_t)count;
-    ssize_t result = message_next(call->fd, &part, flags);
+    ssize_t result = message_next(call, &part, flags);
     if (whole && result >= 0) {
         call->message->msg_namelen = part.msg_namelen;
         call->message->msg_controllen = part.msg_controllen;
@@ -154,12 +152,14 @@ static ssize_t readv_next(const struct call *call, size_t offset, int flags)
                         : syscall(SYS_readv, call->fd, call->vector, call->pieces);
 }
 
-static ssize_t messages_next(const struct call *call, int flags, struct timespec *timeout)
+static ssize_t messages_next(const struct call *call, int flags, union messages_timeout *timeout)
 {
     const struct messages *messages = call->messages;
-    next_recvmmsg_function *next = next_recvmmsg();
-    return next != NULL ? next(call->fd, messages->each, messages->count, flags, timeout)
-                        : syscall(SYS_recvmmsg, call->fd, messages->each, messages->count, flags, timeout);
+    next_recvmmsg_function *next = NEXT_OF_TIME(call, __recvmmsg64, recvmmsg);
+    if (next != NULL)
+        return next(call->fd, messages->each, messages->count, flags, timeout);
+    return syscall(call_has_time64(call) ? KERNEL_RECVMMSG_TIME64 : SYS_recvmmsg, call->fd, messages->each,
+                   messages->count, flags, timeout);
 }
 
 /* The kernel writes what is left of the timeout where a message came. */
@@ -168,12 +168,16 @@ static ssize_t recvmmsg_next(const struct call *call, int flags)
     const struct messages *messages = call->messages;
     if (messages->until == 0)
         return messages_next(call, flags, messages->timeout);
-    uint64_t now = clock_now(), left = now < messages->until ? messages->until - now : 0;
-    struct timespec rest = {.tv_sec = (time_t)(left / NANOSECONDS_A_SECOND),
-                            .tv_nsec = (long)(left % NANOSECONDS_A_SECOND)};
+    const uint64_t now = clock_now(), left = now < messages->until ? messages->until - now : 0;
+    const bool is_wide = call_has_time64(call);
+    union messages_timeout rest;
+    int64_t seconds = (int64_t)(left / NANOSECONDS_A_SECOND), nanoseconds = (int64_t)(left % NANOSECONDS_A_SECOND);
+    messages_timeout_write(&rest, is_wide, seconds, nanoseconds);
     ssize_t result = messages_next(call, flags, &rest);
-    if (result > 0)
-        *messages->timeout = rest;
+    if (result > 0) {
+        messages_timeout_read(&rest, is_wide, &seconds, &nanoseconds);
+        messages_timeout_write(messages->timeout, is_wide, seconds, nanoseconds);
+    }
     return result;
 }
 
@@ -185,6 +189,8 @@ ssize_t next_receive_as(const struct call *call, size_t offset, int flags)
     case RECVSHIM_CALL_READV:
         return readv_next(call, offset, flags);
     case RECVSHIM_CALL_RECVMSG:
+        if (call->length == CALL_WHOLE && offset == 0)
+            return message_next(call, call->message, flags);
         return receive_part(call, offset, flags);
     default:
         return recvmmsg_next(call, flags);
@@ -194,7 +200,7 @@ ssize_t next_receive_as(const struct call *call, size_t offset, int flags)
 ssize_t next_receive_from_kernel(const struct call *call, size_t offset, int flags)
 {
     if (call->form == RECVSHIM_CALL_RECVMSG)
-        return syscall(SYS_recvmsg, call->fd, call->message, flags);
-    return syscall(SYS_recvfrom, call->fd, (char *)call->buffer + offset, call->length - offset, flags, call->address,
-                   call->address_length);
+        return KERNEL_SOCKET_CALL(recvmsg, RECVMSG, call->fd, call->message, flags);
+    return KERNEL_SOCKET_CALL(recvfrom, RECVFROM, call->fd, (char *)call->buffer + offset, call->length - offset, flags,
+                              call->address, call->address_length);
 }

@@ -195,7 +195,7 @@ Test(world, setuid_program_reads_no_settings)
     if (geteuid() != 0)
         SKIP("needs root");
     const char *program = path_of("privileged"), *directory = path_of("");
-    struct finished copy = RUN(.argv = {"/bin/cp", VICTIMS "/linked", program}, .native = true);
+    struct finished copy = RUN(.argv = {"/bin/cp", victim_path("linked"), program}, .native = true);
     cr_assert(exited_with(&copy, 0));
     struct statvfs file_system;
     if (statvfs(program, &file_system) != 0 || (file_system.f_flag & ST_NOSUID) != 0)
