@@ -1,5 +1,9 @@
 #include "library.h"
 
+#include "object.h"
+
+#include <elf.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,4 +32,34 @@ bool library_find(char path[PATH_MAX])
     }
     memcpy(path, RECVSHIM_INSTALLED_LIBRARY, sizeof RECVSHIM_INSTALLED_LIBRARY);
     return access(path, R_OK) == 0;
+}
+
+static bool is_of_kind(const char *path, struct kind kind)
+{
+    struct object object;
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0)
+        return false;
+    bool same = object_read(fd, &object) == NULL && kind_equals(object.kind, kind);
+    object_free(&object);
+    close(fd);
+    return same;
+}
+
+bool library_find_for(struct kind kind, char path[PATH_MAX])
+{
+    char own[PATH_MAX];
+    bool there = library_find(own);
+    memcpy(path, own, sizeof own);
+    if (there && is_of_kind(own, kind))
+        return true;
+    const char *directory = kind_directory(kind);
+    static const struct kind all[] = {{ELFCLASS64, EM_X86_64}, {ELFCLASS32, EM_386}, {ELFCLASS64, EM_AARCH64}};
+    for (size_t i = 0; directory != NULL && i < sizeof all / sizeof all[0]; i++) {
+        const char *part = kind_directory(all[i]), *at = strstr(own, part);
+        if (at == NULL || snprintf(path, PATH_MAX, "%.*s%s%s", (int)(at - own), own, directory, at + strlen(part)) < 0)
+            continue;
+        return is_of_kind(path, kind);
+    }
+    return false;
 }

@@ -237,9 +237,10 @@ static void say_why_not_started(const char *name, int failure, const struct insp
     if (failure != ENOENT || inspection->verdict == INSPECT_NOT_FOUND)
         message("%s: cannot be run: %s", name, strerror(failure));
     else if (inspection->verdict == INSPECT_NO_INTERPRETER)
-        message("%s: cannot be run: its interpreter '%s' is not there; mend its first line", name, inspection->path);
+        message("%s: cannot be run: its interpreter '%s' is not there; mend its first line", name,
+                inspection->resolution.path);
     else
-        message("%s: cannot be run: the loader that %s names is not there", name, inspection->path);
+        message("%s: cannot be run: the loader that %s names is not there", name, inspection->resolution.path);
 }
 
 /* Whether the process has loaded the library and found the trace: it then stands in the table. */
@@ -289,7 +290,7 @@ static void say_remarks(const struct arguments *arguments, const struct feed *fe
         seen += feed->reader.shards[i].cursor - feed->reader.shards[i].start;
     bool expected = recorded->tracing && (recorded->events >> RECVSHIM_EVENT_RECEIVE & 1) != 0;
     bool retried = say_against_intent(feed, overruled, trace_name);
-    if (!registered && inspect_reason(inspection->verdict) == NULL)
+    if (!registered && inspect_reason(inspection) == NULL)
         message("%s: was not traced: the library was not loaded, or could not open the trace", name);
     else if (registered && seen == feed->others && !retried && expected)
         message("%s: no recv or recvfrom was seen; it may receive by read or recvmsg, or have received nothing", name);
@@ -334,10 +335,10 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
     feed_init(&feed, trace, READER_NOW, fd, format_find(output_options_format(&arguments->output)));
     feed.printer.colour = output_options_colour(&arguments->output, fd);
 
-    struct inspection inspection;
+    static struct inspection inspection; /* too large for a stack */
     inspect_program(arguments->command[0], &inspection);
-    if (inspect_reason(inspection.verdict) != NULL && !arguments->quiet)
-        message("%s: %s", inspection.path, inspect_reason(inspection.verdict));
+    if (inspect_reason(&inspection) != NULL && !arguments->quiet)
+        message("%s: %s", inspection.resolution.path, inspect_reason(&inspection));
 
     uint64_t started = clock_now();
     struct launch launch;
