@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include "address.h"
+#include "buffers.h"
 #include "classify.h"
 #include "connection.h"
 #include "endpoints.h"
@@ -113,6 +114,16 @@ __attribute__((cold, noinline)) static void meet(const struct call *call, const 
     }
 }
 
+/* Bytes that the program asked for. Where the kernel has not come as far as the vector of a readv or recvmsg, nor is it
+ * looked at here. */
+static inline uint64_t requested(const struct call *call, int error)
+{
+    if (call->length != CALL_WHOLE)
+        return call->length;
+    bool refused = error == EBADF || error == ENOTSOCK || error == EFAULT || error == EINVAL || error == EMSGSIZE;
+    return refused ? 0 : buffers_size(call);
+}
+
 /* Whose data it is: as the call says, else as the connection has it. */
 static void describe_ends(const struct call *call, const struct outcome *outcome, struct recvshim_record *record)
 {
@@ -170,12 +181,12 @@ __attribute__((noinline, flatten)) void report_receive(const struct call *call, 
     record.time = clock_now();
     record.connection = connection;
     record.result = outcome->result;
-    record.requested = call->length;
+    record.requested = requested(call, outcome->result < 0 ? outcome->error : 0);
     record.fd = call->fd;
     record.flags = (uint32_t)call->flags;
     record.error = (uint16_t)(outcome->result < 0 ? outcome->error : 0);
     record.event = (uint8_t)event;
-    record.call = (uint8_t)call->which;
+    record.call = call->which;
     record.retries = outcome->retries;
     record.result_flags = outcome->normalised ? RECVSHIM_RESULT_NORMALISED : 0;
     record.injected = outcome->injected;
@@ -204,12 +215,12 @@ void report_fault(const struct call *call, const struct fault *fault)
     record.time = clock_now();
     record.connection = connection_id(word);
     record.result = (int64_t)fault->value;
-    record.requested = call->length;
+    record.requested = requested(call, 0);
     record.fd = call->fd;
     record.flags = (uint32_t)call->flags;
     record.error = (uint16_t)(fault->action == RECVSHIM_ACTION_ERROR ? fault->value : 0);
     record.event = RECVSHIM_EVENT_FAULT;
-    record.call = (uint8_t)call->which;
+    record.call = call->which;
     record.socket_type = (uint8_t)connection_type(word);
     endpoints_describe(call->fd, &record);
     if (fault->source != NULL) {
