@@ -2,8 +2,8 @@
 #include "check.h"
 #include "json.h"
 #include "reception.h"
-#include "recvshim/trace.h"
 #include "text.h"
+#include "trace/calls.h"
 #include "trace/names.h"
 
 #include <limits.h>
@@ -13,7 +13,7 @@ static void add_string(struct output *output, const char *text)
 {
     output_room(output, 7 * (size_t)PATH_MAX);
     if (text != NULL)
-        json_string(output, text, strnlen(text, PATH_MAX));
+        json_string(output, text, text_length(text));
     else
         json_name(output, NULL);
     output_reserve(output);
@@ -104,10 +104,10 @@ static void add_object(struct output *output, const struct check *check, const s
     add_string(output, item->path);
     add_key(output, "problem");
     add_string(output, item->path == NULL ? "is not there" : item->problem);
-    add_key(output, "counts");
-    json_truth(output, reception_counts(&check->libraries, item));
-    add_key(output, "calls");
+    add_key(output, "imports");
     add_set(output, imports->calls, RECVSHIM_CALLS, name_call);
+    add_key(output, "receives_by");
+    add_set(output, reception_of(&check->libraries, item), RECVSHIM_CALLS, name_call);
     add_key(output, "traits");
     add_set(output, imports->traits, TRAITS, name_trait);
     output_byte(output, '}');
@@ -122,16 +122,56 @@ static void add_objects(struct output *output, const struct check *check)
     output_byte(output, ']');
 }
 
+static void add_answer(struct output *output, const char *key, enum answer answer)
+{
+    add_key(output, key);
+    if (answer == ANSWER_UNKNOWN)
+        json_name(output, NULL);
+    else
+        json_truth(output, answer == ANSWER_YES);
+}
+
+static void add_process(struct output *output, const struct check *check)
+{
+    const struct running *running = check->running;
+    const struct check_trace *trace = &check->trace;
+    add_key(output, "process");
+    if (running == NULL) {
+        json_name(output, NULL);
+        return;
+    }
+    output_byte(output, '{');
+    add_key(output, "pid");
+    output_unsigned(output, (uint64_t)running->pid);
+    add_key(output, "comm");
+    add_string(output, running->comm);
+    add_key(output, "library");
+    add_string(output, running->mapped ? running->library : NULL);
+    add_answer(output, "preloaded", running->preloaded);
+    add_answer(output, "secure", running->secure);
+    add_key(output, "trace");
+    add_string(output, trace->there ? trace->name : NULL);
+    add_key(output, "tracing");
+    json_truth(output, trace->there && trace->tracing);
+    add_key(output, "seccomp");
+    json_truth(output, running->filtered);
+    add_key(output, "no_new_privileges");
+    json_truth(output, running->no_new_privileges);
+    add_key(output, "io_uring");
+    output_unsigned(output, running->rings);
+    output_byte(output, '}');
+}
+
 void check_json(const struct check *check, struct output *output)
 {
     const struct inspection *inspection = &check->inspection;
-    uint32_t calls = reception_calls(&check->libraries);
+    uint32_t calls = reception_of_all(&check->libraries);
     output_reserve(output);
     output_byte(output, '{');
     add_key(output, "program");
     add_string(output, check->name);
     add_key(output, "traceable");
-    json_truth(output, inspection->verdict == INSPECT_TRACEABLE);
+    json_truth(output, check_is_good(check));
     add_key(output, "verdict");
     json_name(output, inspect_verdict_name(inspection->verdict));
     add_key(output, "reason");
@@ -143,6 +183,7 @@ void check_json(const struct check *check, struct output *output)
     add_key(output, "needs_calls_all");
     add_set(output, calls & ~check->handled, RECVSHIM_CALLS, name_call);
     add_objects(output, check);
+    add_process(output, check);
     output_bytes(output, "}\n", 2);
     output_flush(output);
 }

@@ -1,14 +1,14 @@
 /* What check found, for a person. */
 #include "check.h"
 #include "reception.h"
-#include "recvshim/trace.h"
 #include "text.h"
+#include "trace/calls.h"
 #include "trace/names.h"
 
 #include <limits.h>
 #include <string.h>
 
-#define NAMES_SHOWN 6 /* of the objects that import a call; the others are counted */
+#define NAMES_SHOWN 4 /* of the objects that import a call; the others are counted */
 
 struct text {
     const struct check *check;
@@ -25,7 +25,7 @@ static void add(const struct text *text, const char *words)
 static void add_name(const struct text *text, const char *name)
 {
     output_room(text->output, 4 * (size_t)PATH_MAX);
-    text_name(text->output, name, strnlen(name, PATH_MAX));
+    text_name(text->output, name, text_length(name));
     output_reserve(text->output);
 }
 
@@ -47,7 +47,7 @@ static void add_verdict(const struct text *text, bool good, const char *words)
 static void add_refusal(const struct text *text)
 {
     const struct inspection *inspection = &text->check->inspection;
-    add_verdict(text, false, " cannot be traced");
+    add_verdict(text, false, text->check->running != NULL ? " is not traced" : " cannot be traced");
     add(text, ": ");
     if (inspection->resolution.scripts > 0 && inspection->verdict != INSPECT_CLEARED)
         add_name(text, inspection->resolution.path);
@@ -60,18 +60,32 @@ static void add_refusal(const struct text *text)
 static void add_consent(const struct text *text)
 {
     const struct check *check = text->check;
-    const struct library *blind = reception_blind(&check->libraries, check->handled);
-    char list[256], handled[256];
-    if (blind == NULL) {
-        add_verdict(text, true, " can be traced");
+    const struct library *by;
+    char seen[RECEPTION_LIST_MAX], others[RECEPTION_LIST_MAX];
+    enum reception reception = reception_judge(&check->libraries, check->handled, &by);
+    add_verdict(text, true, reception == RECEPTION_BLIND ? " can be traced, with --calls all" : " can be traced");
+    if (reception == RECEPTION_NONE)
+        add(text, "; nothing in it imports a receive");
+    if (reception != RECEPTION_BLIND && reception != RECEPTION_MIXED)
         return;
-    }
-    reception_list(blind->object.imports.calls, " and ", list);
-    reception_list(check->handled, " nor ", handled);
-    add_verdict(text, true, " can be traced with --calls all");
-    add(text, ": ");
-    add_name(text, library_name(blind));
-    output_print(text->output, " imports %s, and neither %s", list, handled);
+    uint32_t calls = reception_of(&check->libraries, by);
+    reception_list(calls & ~check->handled, " and ", others);
+    reception_list(calls & check->handled, " and ", seen);
+    add(text, reception == RECEPTION_BLIND ? ": " : "; --calls all makes sure: ");
+    add_name(text, library_name(by));
+    output_print(text->output, " imports %s%s%s%s", seen, seen[0] != '\0' ? ", and also " : "", others,
+                 seen[0] != '\0' ? "" : ", and no call handled by default");
+}
+
+/* A process that has the library. */
+static void add_presence(const struct text *text)
+{
+    const struct check_trace *trace = &text->check->trace;
+    add_verdict(text, trace->there && trace->tracing, trace->there ? " is traced" : " has the library, and no trace");
+    if (!trace->there)
+        add(text, ": it was started without RECVSHIM_TRACE, or could not open it");
+    else if (!trace->tracing)
+        add(text, ", and recording is switched off: recvshim control --tracing on");
 }
 
 static void print_headline(const struct text *text)
@@ -80,11 +94,17 @@ static void print_headline(const struct text *text)
     add_name(text, text->check->name);
     if (inspection->verdict == INSPECT_LIBRARY)
         add(text, " is a shared library, and traced in the programs that load it");
-    else if (inspection->verdict == INSPECT_TRACEABLE)
-        add_consent(text);
-    else
+    else if (inspection->verdict != INSPECT_TRACEABLE)
         add_refusal(text);
+    else if (text->check->running != NULL)
+        add_presence(text);
+    else
+        add_consent(text);
     add(text, "\n");
+    if (inspection->verdict == INSPECT_UNLOADED)
+        add(text,
+            "  start it anew with recvshim run, or with the library in LD_PRELOAD; into one that runs it cannot be "
+            "loaded\n");
 }
 
 /* ---- the file ---- */
@@ -95,7 +115,7 @@ static void print_scripts(const struct text *text)
     for (unsigned int i = 0; i < resolution->scripts; i++) {
         add_row(text, 2, "script");
         add_name(text, resolution->script[i]);
-        add(text, "\n");
+        add(text, i == 0 ? "; what it starts is another program, to be checked by itself\n" : "\n");
     }
 }
 
@@ -118,13 +138,14 @@ static void print_program(const struct text *text)
 {
     const struct inspection *inspection = &text->check->inspection;
     const struct object *object = &inspection->object;
+    size_t libraries = count_libraries(&text->check->libraries);
     char room[64];
     add_row(text, 2, "program");
     add_name(text, inspection->resolution.path);
     if (object->kind.class != 0) {
         output_print(text->output, ": %s, %s", kind_words(object->kind, room), linking(object));
-        if (text->check->libraries.count > 1)
-            output_print(text->output, " to %zu libraries", count_libraries(&text->check->libraries));
+        if (libraries > 0)
+            output_print(text->output, " to %zu librar%s", libraries, libraries == 1 ? "y" : "ies");
         if (object->go)
             add(text, ", Go");
     }
@@ -145,9 +166,34 @@ static void print_privileges(const struct text *text)
         return;
     add_row(text, 2, "privileges");
     add(text, words);
-    add(text, privileges->gained
-                  ? "\n"
-                  : ": nothing is gained by you, here and now; where it is, the loader ignores the library\n");
+    add(text, privileges->gained ? "\n" : ", of which you gain nothing; who does cannot trace it\n");
+}
+
+static void print_process(const struct text *text)
+{
+    const struct running *running = text->check->running;
+    const struct check_trace *trace = &text->check->trace;
+    if (running->library[0] != '\0') {
+        add_row(text, 2, running->mapped ? "library" : "LD_PRELOAD");
+        add_name(text, running->library);
+        add(text, "\n");
+    }
+    if (trace->there) {
+        add_row(text, 2, "trace");
+        add_name(text, trace->name);
+        add(text, trace->tracing ? "\n" : ": recording is switched off\n");
+    } else if (running->mapped && trace->problem != NULL) {
+        add_row(text, 2, "trace");
+        output_print(text->output, "none: it %s\n", trace->problem);
+    }
+    if (running->filtered) {
+        add_row(text, 2, "seccomp");
+        add(text, "under a filter: addresses and TCP's state are not looked up, unless by --lookup on\n");
+    }
+    if (running->no_new_privileges) {
+        add_row(text, 2, "privileges");
+        add(text, "it and its children can gain none (NoNewPrivs): what is setuid is traced, too\n");
+    }
 }
 
 static void print_missing(const struct text *text)
@@ -200,7 +246,7 @@ static bool imports_it(const struct library *item, uint32_t call)
 
 static bool receives_by(const struct text *text, const struct library *item, uint32_t call)
 {
-    return imports_it(item, call) && reception_counts(&text->check->libraries, item);
+    return (reception_of(&text->check->libraries, item) >> call & 1) != 0;
 }
 
 static size_t count_importers(const struct libraries *libraries, uint32_t call)
@@ -224,10 +270,8 @@ static void print_calls(const struct text *text, const char *title, uint32_t cal
         titled = true;
         add_row(text, 4, call_names[call]);
         size_t count = add_objects(text, receives_by, call);
-        if (count == 0)
-            output_print(text->output, "%zu that make%s no sockets", importers, importers == 1 ? "s" : "");
-        else if (importers > count)
-            output_print(text->output, " (and %zu that make%s no sockets)", importers - count,
+        if (importers > count)
+            output_print(text->output, "%s%zu that make%s no sockets", count > 0 ? "; and " : "", importers - count,
                          importers - count == 1 ? "s" : "");
         add(text, "\n");
     }
@@ -235,24 +279,23 @@ static void print_calls(const struct text *text, const char *title, uint32_t cal
 
 static const struct unseen {
     enum trait trait;
-    bool anywhere; /* or of interest only where sockets are made */
+    bool anywhere; /* or worth a word only where the program's own receives are */
     const char *head, *words;
 } unseen[] = {
-    {TRAIT_RESOLVER, true, "resolver", "libc's own receives of name resolution"},
-    {TRAIT_STDIO, false, "stdio", "libc's own reads of a socket made a FILE (fdopen)"},
-    {TRAIT_IO_URING, true, "io_uring", "whatever is received by it"},
+    {TRAIT_RESOLVER, true, "resolver", "name resolution, inside libc"},
+    {TRAIT_STDIO, false, "stdio", "a socket read as a FILE (fdopen), inside libc"},
+    {TRAIT_IO_URING, true, "io_uring", "what it receives"},
     {TRAIT_ASYNCHRONOUS, false, "aio", "asynchronous reads"},
-    {TRAIT_SPLICE, false, "splice", "what is spliced from a socket"},
-    {TRAIT_OTHER_NAME, false, "other names", "__read and preadv2"},
-    {TRAIT_SYSCALL, false, "syscall", "raw system calls, if it receives by them"},
-    {TRAIT_PLUGINS, true, "plugins",
-     "libraries loaded later (dlopen) are not in this list; -p PID shows those of a process"},
+    {TRAIT_SPLICE, false, "splice", "what goes from a socket into a pipe"},
+    {TRAIT_PREADV2, false, "preadv2", "reads of a socket by it"},
+    {TRAIT_SYSCALL, false, "syscall", "receives by raw system calls, should there be any"},
+    {TRAIT_PLUGINS, true, "plugins", "libraries may be loaded later, and are not in this list"},
 };
 
 static bool has_trait(const struct text *text, const struct library *item, uint32_t row)
 {
     return (item->object.imports.traits >> unseen[row].trait & 1) != 0 &&
-           (unseen[row].anywhere || reception_counts(&text->check->libraries, item));
+           (unseen[row].anywhere || reception_is_central(&text->check->libraries, item));
 }
 
 static bool is_there(const struct text *text, uint32_t row)
@@ -275,7 +318,14 @@ static void print_unseen(const struct text *text)
         add(text, unseen[row].words);
         add(text, ": ");
         add_objects(text, has_trait, row);
+        if (unseen[row].trait == TRAIT_PLUGINS && text->check->running == NULL)
+            add(text, "; recvshim check -p PID has them");
         add(text, "\n");
+    }
+    if (text->check->running != NULL && text->check->running->rings > 0) {
+        add(text, titled ? "" : "  never seen\n");
+        add_row(text, 4, "io_uring");
+        output_print(text->output, "what it receives: the process has %u open\n", text->check->running->rings);
     }
 }
 
@@ -286,8 +336,12 @@ void check_text(const struct check *check, struct output *output, bool colour)
     print_scripts(&text);
     print_program(&text);
     print_privileges(&text);
+    if (check->running != NULL)
+        print_process(&text);
     print_missing(&text);
-    print_calls(&text, "handled by default", check->handled);
-    print_calls(&text, "handled with --calls all", ~check->handled);
+    print_calls(&text,
+                check->running != NULL && check->running->chosen == ANSWER_YES ? "handled" : "handled by default",
+                check->handled);
+    print_calls(&text, "handled with --calls all", CALLS_ALL & ~check->handled);
     print_unseen(&text);
 }

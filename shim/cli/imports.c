@@ -1,18 +1,17 @@
 #include "imports.h"
 
-#include "recvshim/trace.h"
-#include "trace/names.h"
+#include "trace/calls.h"
 
-#include <stdbool.h>
 #include <stddef.h>
 #include <string.h>
 
-/* What a call is called by programs: by its name, by what _FORTIFY_SOURCE makes of it, and by what a 32-bit program
- * with a time_t of 64 bits calls it. */
-static const struct form {
-    const char *prefix, *suffix;
-} forms[] = {{"", ""}, {"__", "_chk"}, {"__", "64"}};
-#define FORMS (sizeof forms / sizeof forms[0])
+#define CALL_SYMBOL(symbol, call) {#symbol, RECVSHIM_CALL_##call},
+static const struct call_symbol {
+    const char *name;
+    enum recvshim_call call;
+} call_symbols[] = {CALL_SYMBOL_TABLE(CALL_SYMBOL)};
+#undef CALL_SYMBOL
+#define CALL_SYMBOLS (sizeof call_symbols / sizeof call_symbols[0])
 
 static const struct symbol {
     const char *name;
@@ -72,35 +71,19 @@ static const struct symbol {
     {"lio_listio64", TRAIT_ASYNCHRONOUS},
     {"io_submit", TRAIT_ASYNCHRONOUS},
     {"splice", TRAIT_SPLICE},
-    {"__read", TRAIT_OTHER_NAME},
-    {"preadv2", TRAIT_OTHER_NAME},
-    {"preadv64v2", TRAIT_OTHER_NAME},
+    {"preadv2", TRAIT_PREADV2},
+    {"preadv64v2", TRAIT_PREADV2},
     {"syscall", TRAIT_SYSCALL},
     {"dlopen", TRAIT_PLUGINS},
     {"dlmopen", TRAIT_PLUGINS},
 };
 #define SYMBOLS (sizeof symbols / sizeof symbols[0])
 
-static bool is_form_of(const struct form *form, const char *call, const char *symbol)
-{
-    size_t prefix = strlen(form->prefix), length = strlen(call);
-    return strncmp(symbol, form->prefix, prefix) == 0 && strncmp(symbol + prefix, call, length) == 0 &&
-           strcmp(symbol + prefix + length, form->suffix) == 0;
-}
-
-static bool is_call(const char *symbol, const char *call)
-{
-    for (size_t i = 0; i < FORMS; i++)
-        if (is_form_of(&forms[i], call, symbol))
-            return true;
-    return false;
-}
-
 void imports_add(struct imports *imports, const char *symbol)
 {
-    for (uint32_t call = 0; call < RECVSHIM_CALLS; call++)
-        if (is_call(symbol, call_names[call]))
-            imports->calls |= 1U << call;
+    for (size_t i = 0; i < CALL_SYMBOLS; i++)
+        if (strcmp(symbol, call_symbols[i].name) == 0)
+            imports->calls |= 1U << call_symbols[i].call;
     for (size_t i = 0; i < SYMBOLS; i++)
         if (strcmp(symbol, symbols[i].name) == 0)
             imports->traits |= 1U << symbols[i].trait;

@@ -4,15 +4,15 @@
 
 #include <stdint.h>
 
-/* Beside the calls of RECVSHIM_CALL_TABLE: first what no preloaded library can see, or what the library does not stand
- * in for. The names are those of the JSON output. */
+/* Beside the calls of CALL_SYMBOL_TABLE: first what is never seen, then what tells what to make of it. The names are
+ * those of the JSON output. */
 #define TRAIT_TABLE(X)                                                                                                 \
     X(RESOLVER, "resolver")                                                                                            \
     X(STDIO, "stdio")                                                                                                  \
     X(IO_URING, "io-uring")                                                                                            \
     X(ASYNCHRONOUS, "asynchronous")                                                                                    \
     X(SPLICE, "splice")                                                                                                \
-    X(OTHER_NAME, "other-name")                                                                                        \
+    X(PREADV2, "preadv2")                                                                                              \
     X(SYSCALL, "syscall")                                                                                              \
     X(PLUGINS, "plugins")                                                                                              \
     X(SOCKETS, "sockets")                                                                                              \
@@ -21,9 +21,6 @@
 #define TRAIT_ENUM(id, name) TRAIT_##id,
 enum trait { TRAIT_TABLE(TRAIT_ENUM) TRAITS };
 #undef TRAIT_ENUM
-
-/* Those up to here are what is not seen; the others tell what to make of it. */
-#define TRAITS_UNSEEN TRAIT_SOCKETS
 
 struct imports {
     uint32_t calls;  /* set of enum recvshim_call, under whichever of their names */

@@ -110,6 +110,8 @@ static void say_privileged(struct inspection *inspection)
     char words[128];
     const struct privileges *privileges = &inspection->privileges;
     privileges_words(privileges, words);
+    if (words[0] == '\0')
+        snprintf(words, sizeof words, "by a security module");
     SAY(inspection,
         "gains privileges when it starts (%s), and the loader then ignores the library; run it as %s, or a copy of it, "
         "which has none",
@@ -161,24 +163,19 @@ void inspect_judge(struct inspection *inspection)
         [INSPECT_CLEARED] = say_cleared,
     };
     inspection->verdict = judge(inspection);
+    inspection->reason[0] = '\0';
     if (say[inspection->verdict] != NULL)
         say[inspection->verdict](inspection);
 }
 
-static void read_program(struct inspection *inspection)
+void inspect_settle(struct inspection *inspection)
 {
-    int fd = inspection->resolution.fd;
-    const char *problem = object_read(fd, &inspection->object);
-    if (problem != NULL) {
-        inspection->verdict = INSPECT_NO_PROGRAM;
-        SAY(inspection, "%s", problem);
-        return;
-    }
-    inspection->privileges = read_privileges(fd);
-    inspect_judge(inspection);
+    inspection->verdict = INSPECT_TRACEABLE;
+    inspection->reason[0] = '\0';
 }
 
-void inspect_program(const char *command, struct inspection *inspection)
+/* Takes the descriptor of what it resolved to. */
+static void inspect_resolved(struct inspection *inspection)
 {
     static const enum inspect_verdict verdicts[] = {
         [RESOLVE_NOT_FOUND] = INSPECT_NOT_FOUND,
@@ -186,14 +183,39 @@ void inspect_program(const char *command, struct inspection *inspection)
         [RESOLVE_UNREADABLE] = INSPECT_UNREADABLE,
         [RESOLVE_TOO_DEEP] = INSPECT_NOT_FOUND,
     };
-    memset(inspection, 0, sizeof *inspection);
-    resolve(command, &inspection->resolution);
-    if (inspection->resolution.result != RESOLVE_FOUND) {
-        inspection->verdict = verdicts[inspection->resolution.result];
+    const struct resolution *resolution = &inspection->resolution;
+    if (resolution->result != RESOLVE_FOUND) {
+        inspection->verdict = verdicts[resolution->result];
         return;
     }
-    read_program(inspection);
-    close(inspection->resolution.fd);
+    const char *problem = object_read(resolution->fd, &inspection->object);
+    inspection->privileges = read_privileges(resolution->fd);
+    close(resolution->fd);
+    if (problem == NULL) {
+        inspect_judge(inspection);
+        return;
+    }
+    inspection->verdict = INSPECT_NO_PROGRAM;
+    SAY(inspection, "%s", problem);
+}
+
+void inspect_program(const char *command, struct inspection *inspection)
+{
+    memset(inspection, 0, sizeof *inspection);
+    resolve(command, &inspection->resolution);
+    inspect_resolved(inspection);
+}
+
+void inspect_file(int fd, const char *path, struct inspection *inspection)
+{
+    struct resolution *resolution = &inspection->resolution;
+    int error = errno;
+    memset(inspection, 0, sizeof *inspection);
+    snprintf(resolution->path, sizeof resolution->path, "%s", path);
+    resolution->fd = fd;
+    resolution->error = fd < 0 ? error : 0;
+    resolution->result = fd < 0 ? RESOLVE_UNREADABLE : RESOLVE_FOUND;
+    inspect_resolved(inspection);
 }
 
 void inspect_free(struct inspection *inspection)

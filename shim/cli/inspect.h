@@ -22,7 +22,8 @@
     X(STATIC, "static")                 /* no dynamic loader */                                                        \
     X(OTHER_LIBC, "other-libc")         /* a loader that is not glibc's */                                             \
     X(PRIVILEGED, "privileged")         /* setuid, setgid or capabilities: the loader ignores LD_PRELOAD */            \
-    X(CLEARED, "cleared")               /* a script that has env(1) clear the environment first */
+    X(CLEARED, "cleared")               /* a script that has env(1) clear the environment first */                     \
+    X(UNLOADED, "unloaded")             /* a process that was started without it */
 
 #define INSPECT_ENUM(id, name) INSPECT_##id,
 enum inspect_verdict { INSPECT_TABLE(INSPECT_ENUM) INSPECT_VERDICTS };
@@ -49,9 +50,14 @@ struct inspection {
 void inspect_program(const char *command, struct inspection *inspection);
 void inspect_free(struct inspection *inspection);
 
-/* What of these verdicts comes from the file alone, for an object that was read elsewhere. The reason is written for
- * all but TRACEABLE: `inspection` has the object, the privileges and the path by now. */
+/* The same of a file that is open, and is closed; fd may be -1, with errno. */
+void inspect_file(int fd, const char *path, struct inspection *inspection);
+
+/* Judge anew, by what `privileges` says by now. */
 void inspect_judge(struct inspection *inspection);
+
+/* It has been loaded: whatever was said against it is not so. */
+void inspect_settle(struct inspection *inspection);
 
 /* Why it cannot be traced, and what helps: a phrase that follows its name. NULL where a program that runs can be, as
  * far as is known: TRACEABLE, UNREADABLE and those that nobody can run. */

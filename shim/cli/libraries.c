@@ -27,6 +27,12 @@ void libraries_free(struct libraries *libraries)
     free(libraries->items);
 }
 
+const char *library_name(const struct library *item)
+{
+    const char *path = item->path != NULL ? item->path : item->name, *slash = strrchr(path, '/');
+    return slash != NULL ? slash + 1 : path;
+}
+
 static struct library *add(struct libraries *libraries, const char *name, const char *path)
 {
     if (libraries->count == libraries->room) {
@@ -66,18 +72,7 @@ void libraries_add(struct libraries *libraries, const char *name, const char *pa
     close(fd);
 }
 
-/* ---- where the loader looks ---- */
-
-struct search {
-    struct libraries *libraries;
-    const struct library_places *places;
-    const struct loader_cache *cache;
-    const char *name; /* what is looked for */
-    size_t by;        /* for whom */
-};
-
-/* Whether the two stand for one file that has been loaded before. */
-static bool is_loaded(const struct libraries *libraries, int fd)
+bool libraries_have(const struct libraries *libraries, int fd)
 {
     struct stat file;
     if (fstat(fd, &file) != 0)
@@ -88,6 +83,39 @@ static bool is_loaded(const struct libraries *libraries, int fd)
             return true;
     return false;
 }
+
+static bool is_called(const struct library *item, const char *name)
+{
+    return strcmp(item->name, name) == 0 || (item->object.soname != NULL && strcmp(item->object.soname, name) == 0);
+}
+
+static bool wants(const struct library *item, const struct library *other)
+{
+    for (size_t i = 0; i < item->object.needed_count; i++)
+        if (is_called(other, item->object.needed[i]))
+            return true;
+    return false;
+}
+
+void libraries_relate(struct libraries *libraries)
+{
+    for (size_t i = 1; i < libraries->count; i++) {
+        size_t by = 0;
+        while (by < libraries->count && !wants(&libraries->items[by], &libraries->items[i]))
+            by++;
+        libraries->items[i].wanted_by = by < libraries->count ? by : 0;
+    }
+}
+
+/* ---- where the loader looks ---- */
+
+struct search {
+    struct libraries *libraries;
+    const struct library_places *places;
+    const struct loader_cache *cache;
+    const char *name; /* what is looked for */
+    size_t by;        /* for whom */
+};
 
 /* Load the file, if it is one and of the program's kind: the loader passes over those of other kinds. */
 static bool try_file(const struct search *search, const char *path)
@@ -101,7 +129,7 @@ static bool try_file(const struct search *search, const char *path)
         close(fd);
         return false;
     }
-    if (is_loaded(libraries, fd)) {
+    if (libraries_have(libraries, fd)) {
         close(fd);
         return true;
     }
@@ -233,11 +261,9 @@ static bool find(const struct search *search)
 
 static bool is_known(const struct libraries *libraries, const char *name)
 {
-    for (size_t i = 0; i < libraries->count; i++) {
-        const struct library *item = &libraries->items[i];
-        if (strcmp(item->name, name) == 0 || (item->object.soname != NULL && strcmp(item->object.soname, name) == 0))
+    for (size_t i = 0; i < libraries->count; i++)
+        if (is_called(&libraries->items[i], name))
             return true;
-    }
     return false;
 }
 

@@ -25,6 +25,9 @@ struct libraries {
     bool out_of_memory;
 };
 
+/* The last part of its path. */
+const char *library_name(const struct library *item);
+
 /* Where to look. */
 struct library_places {
     const char *search; /* LD_LIBRARY_PATH; NULL */
@@ -36,6 +39,11 @@ void libraries_free(struct libraries *libraries);
 
 /* Add an object that is loaded, as the next of the items; fd is closed. */
 void libraries_add(struct libraries *libraries, const char *name, const char *path, int fd);
+/* Whether the file is among them. */
+bool libraries_have(const struct libraries *libraries, int fd);
+/* Find out who wants whom, of objects that were added one by one: what nobody wants was loaded by the program itself.
+ */
+void libraries_relate(struct libraries *libraries);
 
 /* Add the program at `path`, and everything that it needs. */
 void libraries_walk(struct libraries *libraries, const char *path, const struct library_places *places);
