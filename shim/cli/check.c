@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#define LOADER_CACHE "/etc/ld.so.cache"
-
 struct arguments {
     const char *program; /* NULL: the process */
     pid_t pid;
@@ -72,9 +70,11 @@ static bool say_why_not(const char *name, const struct inspection *inspection)
     return true;
 }
 
+/* Other loaders look elsewhere. */
 static bool is_worth_walking(const struct inspection *inspection)
 {
-    return inspection->object.type == OBJECT_PROGRAM || inspection->object.type == OBJECT_LIBRARY;
+    const struct object *object = &inspection->object;
+    return object->type == OBJECT_LIBRARY || (object->type == OBJECT_PROGRAM && object_is_glibc_loader(object->loader));
 }
 
 /* Returns false where nothing can be said; a message then tells why. */
@@ -85,7 +85,7 @@ static bool look_at_program(struct check *check)
     if (say_why_not(check->name, inspection))
         return false;
     const struct library_places places = {.search = inspection->privileges.gained ? NULL : getenv("LD_LIBRARY_PATH"),
-                                          .cache = LOADER_CACHE};
+                                          .cache = LIBRARIES_CACHE};
     if (is_worth_walking(inspection))
         libraries_walk(&check->libraries, inspection->resolution.path, &places);
     return true;
@@ -123,7 +123,7 @@ static bool look_at_process(struct check *check, pid_t pid)
     const char *problem = running_look(pid, &running, &error);
     if (problem != NULL) {
         snprintf(name, sizeof name, "process %d", (int)pid);
-        if (error == EACCES || error == EPERM)
+        if ((error == EACCES || error == EPERM) && geteuid() != 0)
             message("%s: %s: %s; check it as root, or as the user that it belongs to", name, problem, strerror(error));
         else
             message_trace_error(name, (struct trace_error){problem, error});

@@ -180,7 +180,10 @@ static void print_process(const struct text *text)
     }
     if (trace->there) {
         add_row(text, 2, "trace");
-        add_name(text, trace->name);
+        if (strncmp(trace->name, "/memfd:", 7) == 0)
+            add(text, "in the memory of recvshim run");
+        else
+            add_name(text, trace->name);
         add(text, trace->tracing ? "\n" : ": recording is switched off\n");
     } else if (running->mapped && trace->problem != NULL) {
         add_row(text, 2, "trace");

@@ -100,8 +100,7 @@ static void say_other_libc(struct inspection *inspection)
 static void say_other_kind(struct inspection *inspection)
 {
     char room[64];
-    SAY(inspection,
-        "is a program for %s, and there is no library for that: %s is not there, or is for another; install it",
+    SAY(inspection, "is for %s, and there is no library for that at %s; install it, or name it by RECVSHIM_LIBRARY",
         kind_words(inspection->object.kind, room), inspection->library);
 }
 

@@ -28,6 +28,8 @@ struct libraries {
 /* The last part of its path. */
 const char *library_name(const struct library *item);
 
+#define LIBRARIES_CACHE "/etc/ld.so.cache"
+
 /* Where to look. */
 struct library_places {
     const char *search; /* LD_LIBRARY_PATH; NULL */

@@ -11,7 +11,7 @@ static bool makes_sockets(const struct library *item)
     return (item->object.imports.traits >> TRAIT_SOCKETS & 1) != 0;
 }
 
-static bool any_makes_sockets(const struct libraries *libraries)
+bool reception_makes_sockets(const struct libraries *libraries)
 {
     for (size_t i = 0; i < libraries->count; i++)
         if (makes_sockets(&libraries->items[i]))
@@ -21,7 +21,7 @@ static bool any_makes_sockets(const struct libraries *libraries)
 
 uint32_t reception_of(const struct libraries *libraries, const struct library *item)
 {
-    bool files = !makes_sockets(item) && any_makes_sockets(libraries);
+    bool files = !makes_sockets(item) && reception_makes_sockets(libraries);
     return item->object.imports.calls & ~(files ? CALLS_ON_FILES : 0U);
 }
 

@@ -15,6 +15,9 @@ uint32_t reception_of(const struct libraries *libraries, const struct library *i
 /* Of all objects together. */
 uint32_t reception_of_all(const struct libraries *libraries);
 
+/* Whether anything in it does. */
+bool reception_makes_sockets(const struct libraries *libraries);
+
 /* Where a program's own receives are to be expected: in itself; else in the libraries that it names; else anywhere. */
 bool reception_is_central(const struct libraries *libraries, const struct library *item);
 

@@ -82,6 +82,7 @@ static bool find_library(struct running *running)
     if (!maps_open(&maps, running->pid))
         return false;
     while (!running->mapped && maps_next(&maps, &mapping)) {
+        running->settled |= strncmp(last_part(mapping.path), "libc.so", 7) == 0;
         running->mapped = mapping.path[0] == '/' && is_library(mapping.path);
         if (running->mapped)
             snprintf(running->library, sizeof running->library, "%s", mapping.path);

@@ -18,6 +18,7 @@ struct running {
     char program[PATH_MAX]; /* the file that it runs */
     char library[PATH_MAX]; /* as it is mapped; as LD_PRELOAD has it where it is not; "" */
     bool mapped;            /* the library is in it */
+    bool settled;           /* its loader is past LD_PRELOAD: libc is there */
     bool filtered;          /* under a filter of seccomp */
     bool no_new_privileges;
     enum answer preloaded; /* LD_PRELOAD named the library when it started its program */
