@@ -51,7 +51,8 @@ bool library_find_for(struct kind kind, char path[PATH_MAX])
     char own[PATH_MAX];
     bool there = library_find(own);
     memcpy(path, own, sizeof own);
-    if (there && is_of_kind(own, kind))
+    /* Where there is none it is another's to say so: it would be of this command's kind. */
+    if (is_of_kind(there ? own : "/proc/self/exe", kind))
         return true;
     const char *directory = kind_directory(kind);
     static const struct kind all[] = {{ELFCLASS64, EM_X86_64}, {ELFCLASS32, EM_386}, {ELFCLASS64, EM_AARCH64}};

@@ -316,6 +316,10 @@ static const char *read_all(struct reading *reading)
     object->type = OBJECT_OTHER;
     if (reading->header.e_type != ET_EXEC && reading->header.e_type != ET_DYN)
         return NULL;
+    GElf_Phdr last;
+    if (reading->segments == 0 || reading->segments != reading->header.e_phnum ||
+        gelf_getphdr(reading->elf, (int)reading->segments - 1, &last) == NULL)
+        return damaged;
     object->go = has_go_note(reading) || has_go_section(reading);
     const char *problem = read_loader(reading);
     if (problem == NULL)
@@ -337,7 +341,7 @@ const char *object_read(int fd, struct object *object)
     memset(object, 0, sizeof *object);
     elf_version(EV_CURRENT);
     reading.elf = elf_begin(fd, ELF_C_READ, NULL);
-    const char *problem = elf_kind(reading.elf) == ELF_K_ELF ? read_all(&reading) : "is no ELF file";
+    const char *problem = elf_kind(reading.elf) == ELF_K_ELF ? read_all(&reading) : "is no ELF file, or is cut short";
     free(reading.needed);
     elf_end(reading.elf);
     return problem;
