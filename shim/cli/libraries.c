@@ -1,6 +1,7 @@
 #include "libraries.h"
 
 #include "loader_cache.h"
+#include "trace/regular.h"
 
 #include <fcntl.h>
 #include <limits.h>
@@ -121,14 +122,9 @@ struct search {
 static bool try_file(const struct search *search, const char *path)
 {
     struct libraries *libraries = search->libraries;
-    struct stat file;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = regular_open(path, O_RDONLY);
     if (fd < 0)
         return false;
-    if (fstat(fd, &file) != 0 || !S_ISREG(file.st_mode)) {
-        close(fd);
-        return false;
-    }
     if (libraries_have(libraries, fd)) {
         close(fd);
         return true;
@@ -288,7 +284,7 @@ static void load_needed(struct search *search)
 void libraries_walk(struct libraries *libraries, const char *path, const struct library_places *places)
 {
     struct loader_cache cache;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = regular_open(path, O_RDONLY);
     if (fd < 0)
         return;
     libraries_add(libraries, path, path, fd);

@@ -1,6 +1,7 @@
 #include "library.h"
 
 #include "object.h"
+#include "trace/regular.h"
 
 #include <elf.h>
 #include <fcntl.h>
@@ -37,7 +38,7 @@ bool library_find(char path[PATH_MAX])
 static bool is_of_kind(const char *path, struct kind kind)
 {
     struct object object;
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = regular_open(path, O_RDONLY);
     if (fd < 0)
         return false;
     bool same = object_read(fd, &object) == NULL && kind_equals(object.kind, kind);

@@ -1,5 +1,7 @@
 #include "loader_cache.h"
 
+#include "trace/regular.h"
+
 #include <fcntl.h>
 #include <stdint.h>
 #include <stdlib.h>
@@ -47,7 +49,7 @@ void loader_cache_open(struct loader_cache *cache, const char *path)
 {
     struct stat file;
     memset(cache, 0, sizeof *cache);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = regular_open(path, O_RDONLY);
     if (fd < 0)
         return;
     if (fstat(fd, &file) == 0 && S_ISREG(file.st_mode) && file.st_size > 0 && file.st_size <= CACHE_MAX)

@@ -342,6 +342,8 @@ const char *object_read(int fd, struct object *object)
     elf_version(EV_CURRENT);
     reading.elf = elf_begin(fd, ELF_C_READ, NULL);
     const char *problem = elf_kind(reading.elf) == ELF_K_ELF ? read_all(&reading) : "is no ELF file, or is cut short";
+    if (problem != NULL)
+        object->needed_count = 0; /* some may not have a name */
     free(reading.needed);
     elf_end(reading.elf);
     return problem;

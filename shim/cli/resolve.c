@@ -1,5 +1,7 @@
 #include "resolve.h"
 
+#include "trace/regular.h"
+
 #include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -93,7 +95,7 @@ static bool is_elf(int fd)
 /* One file further. Returns false once it is known what is executed, or that nothing is. */
 static bool follow(struct resolution *resolution)
 {
-    int fd = open(resolution->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = regular_open(resolution->path, O_RDONLY);
     if (fd < 0) {
         resolution->error = errno;
         resolution->result = errno == ENOENT ? RESOLVE_NO_INTERPRETER : RESOLVE_UNREADABLE;

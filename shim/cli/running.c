@@ -3,6 +3,7 @@
 #include "library.h"
 #include "preload/settings.h"
 #include "trace/maps.h"
+#include "trace/regular.h"
 
 #include <dirent.h>
 #include <elf.h>
@@ -242,7 +243,7 @@ void running_inspect(const struct running *running, struct inspection *inspectio
 {
     char path[64];
     name_file(running, "exe", path);
-    inspect_file(open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY), running->program, inspection);
+    inspect_file(regular_open(path, O_RDONLY), running->program, inspection);
     if (inspection->verdict == INSPECT_UNREADABLE || inspection->verdict == INSPECT_NO_PROGRAM)
         return;
     inspection->privileges.gained = running->secure == ANSWER_YES;
@@ -265,7 +266,7 @@ void running_libraries(const struct running *running, struct libraries *librarie
     struct mapping mapping;
     char path[64];
     name_file(running, "exe", path);
-    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    int fd = regular_open(path, O_RDONLY);
     if (fd < 0 || !maps_open(&maps, running->pid)) {
         if (fd >= 0)
             close(fd);

@@ -1,7 +1,8 @@
 #include "maps.h"
 
+#include "regular.h"
+
 #include <errno.h>
-#include <fcntl.h>
 #include <inttypes.h>
 #include <limits.h>
 #include <stdlib.h>
@@ -51,19 +52,10 @@ bool maps_close(struct maps *maps)
     return whole;
 }
 
-/* Looked at before it is opened: opening a device or a FIFO that has taken the name could do things. */
-static int open_regular(const char *path, int flags)
-{
-    struct stat file;
-    if (stat(path, &file) != 0 || !S_ISREG(file.st_mode))
-        return -1;
-    return open(path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-}
-
 int maps_open_same(const char *path, const struct mapping *mapping, int flags)
 {
     struct stat file;
-    int fd = open_regular(path, flags);
+    int fd = regular_open(path, flags);
     if (fd < 0)
         return -1;
     if (fstat(fd, &file) != 0 || file.st_dev != mapping->device || file.st_ino != mapping->inode) {
@@ -79,7 +71,7 @@ int maps_open_file(const struct maps *maps, const struct mapping *mapping, int f
     char path[PATH_MAX + 32];
     snprintf(path, sizeof path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)maps->pid, mapping->start,
              mapping->end);
-    int fd = open_regular(path, flags);
+    int fd = regular_open(path, flags);
     if (fd < 0)
         fd = maps_open_same(mapping->path, mapping, flags);
     if (fd < 0 && snprintf(path, sizeof path, "/proc/%d/root%s", (int)maps->pid, mapping->path) < (int)sizeof path)
