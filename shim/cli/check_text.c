@@ -71,7 +71,7 @@ static void add_consent(const struct text *text)
     uint32_t calls = reception_of(&check->libraries, by);
     reception_list(calls & ~check->handled, " and ", others);
     reception_list(calls & check->handled, " and ", seen);
-    add(text, reception == RECEPTION_BLIND ? ": " : "; --calls all makes sure: ");
+    add(text, reception == RECEPTION_BLIND ? ": " : "; --calls all may show more: ");
     add_name(text, library_name(by));
     output_print(text->output, " imports %s%s%s%s", seen, seen[0] != '\0' ? ", and also " : "", others,
                  seen[0] != '\0' ? "" : ", and no call handled by default");

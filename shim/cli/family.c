@@ -10,18 +10,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MEMBERS_MAX    4096
 #define DEPARTURES_MAX (1U << 20)
-#define PAUSE_NS       UINT64_C(20000000)
-#define PAUSE_FACTOR   100 /* of the time that a look took */
+#define SHARE          100      /* of the time is what looking takes at most, in the long run */
+#define CREDIT_NS      20000000 /* and what it may take at once: most children are started early */
 
 void family_begin(struct family *family, const struct process_list *known, pid_t pid, uint64_t since)
 {
     memset(family, 0, sizeof *family);
     family->known = known;
     family->pid = pid;
-    family->since = since;
+    family->since = family->looked = since;
+    family->credit = CREDIT_NS;
 }
 
 void family_free(struct family *family)
@@ -237,11 +239,24 @@ static bool look_at(struct family *family, size_t index)
     return true;
 }
 
+/* Nanoseconds that this thread has worked. */
+static int64_t worked(void)
+{
+    struct timespec time = {0};
+    clock_gettime(CLOCK_THREAD_CPUTIME_ID, &time);
+    return (int64_t)time.tv_sec * (int64_t)NANOSECONDS_A_SECOND + time.tv_nsec;
+}
+
 void family_look(struct family *family)
 {
-    uint64_t began = clock_now();
-    if (began < family->next)
+    uint64_t now = clock_now();
+    family->credit += (int64_t)((now - family->looked) / SHARE);
+    family->looked = now;
+    if (family->credit > CREDIT_NS)
+        family->credit = CREDIT_NS;
+    if (family->credit < 0)
         return;
+    int64_t before = worked();
     add(family, family->pid, NULL);
     for (size_t i = 0; i < family->count;) {
         if (look_at(family, i))
@@ -249,8 +264,7 @@ void family_look(struct family *family)
         else
             family->members[i] = family->members[--family->count];
     }
-    uint64_t now = clock_now(), pause = (now - began) * PAUSE_FACTOR;
-    family->next = now + (pause > PAUSE_NS ? pause : 0);
+    family->credit -= worked() - before;
 }
 
 /* ---- what is said in the end ---- */
@@ -332,7 +346,7 @@ static bool say_vanished(const struct family *family, const struct family_end *e
         if (process->pid != (uint32_t)family->pid) {
             others += first != NULL;
             first = first != NULL ? first : process;
-        } else if (!end->killed) {
+        } else if (!end->killed && !end->told) {
             say_eldest_vanished(process, end);
             said = true;
         }

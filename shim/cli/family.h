@@ -49,7 +49,8 @@ struct family {
     const struct process_list *known; /* who began to write to the trace: it may grow */
     pid_t pid;                        /* the eldest */
     uint64_t since;                   /* when it was started, on the trace's clock */
-    uint64_t next;                    /* when to look again */
+    uint64_t looked;                  /* last */
+    int64_t credit;                   /* ns that looking may take by now */
     struct member *members;
     size_t count, room;
     struct departure *departures;
@@ -65,7 +66,7 @@ struct family {
 void family_begin(struct family *family, const struct process_list *known, pid_t pid, uint64_t since);
 void family_free(struct family *family);
 
-/* Look, if it is time: a look that took long is followed by a long pause, so that it costs 1 % of a CPU at most. */
+/* Look, unless that has cost too much so far: 1 % of a CPU is what it may take. To be called every 20 ms or so. */
 void family_look(struct family *family);
 
 /* For each record of the trace, as feed's `observe`. */

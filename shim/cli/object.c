@@ -313,7 +313,6 @@ static const char *read_all(struct reading *reading)
     if (gelf_getehdr(reading->elf, &reading->header) == NULL || elf_getphdrnum(reading->elf, &reading->segments) != 0)
         return damaged;
     object->kind = (struct kind){reading->header.e_ident[EI_CLASS], reading->header.e_machine};
-    object->type = OBJECT_OTHER;
     if (reading->header.e_type != ET_EXEC && reading->header.e_type != ET_DYN)
         return NULL;
     GElf_Phdr last;
@@ -339,6 +338,7 @@ const char *object_read(int fd, struct object *object)
 {
     struct reading reading = {.object = object};
     memset(object, 0, sizeof *object);
+    object->type = OBJECT_OTHER;
     elf_version(EV_CURRENT);
     reading.elf = elf_begin(fd, ELF_C_READ, NULL);
     const char *problem = elf_kind(reading.elf) == ELF_K_ELF ? read_all(&reading) : "is no ELF file, or is cut short";

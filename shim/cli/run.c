@@ -303,7 +303,8 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
     static struct inspection inspection; /* too large for a stack */
     inspect_program(arguments->command[0], &inspection);
     if (inspect_reason(&inspection) != NULL && !arguments->quiet)
-        message("%s: %s", inspection.resolution.path, inspect_reason(&inspection));
+        message("%s: %s", inspection.verdict == INSPECT_CLEARED ? arguments->command[0] : inspection.resolution.path,
+                inspect_reason(&inspection));
     /* Another libc's loader does not pass over what it cannot load: the program would not start. */
     if (inspection.verdict != INSPECT_OTHER_LIBC)
         preload(arguments->library);
