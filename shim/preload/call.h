@@ -16,6 +16,7 @@ struct messages {
     struct mmsghdr *each;
     unsigned int count;
     struct timespec *timeout;
+    uint64_t until; /* clock_now() when that is over, for an attempt after an interrupted one; else 0 */
 };
 
 /* A receive fills one buffer, or (readv, recvmsg) several one after the other: buffers.h looks at both alike. Whatever

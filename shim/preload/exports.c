@@ -75,7 +75,7 @@ EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 
 EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, struct timespec *timeout)
 {
-    struct messages all = {messages, count, timeout};
+    struct messages all = {messages, count, timeout, 0};
     struct call call = {.which = RECVSHIM_CALL_RECVMMSG,
                         .form = RECVSHIM_CALL_RECVMMSG,
                         .fd = fd,

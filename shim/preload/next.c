@@ -3,6 +3,8 @@
 #include "buffers.h"
 #include "hot.h"
 
+#include "trace/clock.h"
+
 #include <dlfcn.h>
 #include <pthread.h>
 #include <sys/syscall.h>
@@ -152,12 +154,27 @@ static ssize_t readv_next(const struct call *call, size_t offset, int flags)
                         : syscall(SYS_readv, call->fd, call->vector, call->pieces);
 }
 
-static ssize_t recvmmsg_next(const struct call *call, int flags)
+static ssize_t messages_next(const struct call *call, int flags, struct timespec *timeout)
 {
     const struct messages *messages = call->messages;
     next_recvmmsg_function *next = next_recvmmsg();
-    return next != NULL ? next(call->fd, messages->each, messages->count, flags, messages->timeout)
-                        : syscall(SYS_recvmmsg, call->fd, messages->each, messages->count, flags, messages->timeout);
+    return next != NULL ? next(call->fd, messages->each, messages->count, flags, timeout)
+                        : syscall(SYS_recvmmsg, call->fd, messages->each, messages->count, flags, timeout);
+}
+
+/* The kernel writes what is left of the timeout where a message came. */
+static ssize_t recvmmsg_next(const struct call *call, int flags)
+{
+    const struct messages *messages = call->messages;
+    if (messages->until == 0)
+        return messages_next(call, flags, messages->timeout);
+    uint64_t now = clock_now(), left = now < messages->until ? messages->until - now : 0;
+    struct timespec rest = {.tv_sec = (time_t)(left / NANOSECONDS_A_SECOND),
+                            .tv_nsec = (long)(left % NANOSECONDS_A_SECOND)};
+    ssize_t result = messages_next(call, flags, &rest);
+    if (result > 0)
+        *messages->timeout = rest;
+    return result;
 }
 
 ssize_t next_receive_as(const struct call *call, size_t offset, int flags)

@@ -327,31 +327,19 @@ static int receive_first(const struct call *call, uint64_t word)
     return 1;
 }
 
-/* How long the call may go on after an interruption: the kernel counts `timeout` from the beginning of each attempt,
- * and writes what is left of it where a message came. */
-static bool shorten_timeout(const struct timespec *timeout, uint64_t entry, struct timespec *rest)
+/* Whether the kernel takes it for one. */
+static bool is_timeout(const struct timespec *timeout)
 {
-    if (timeout->tv_sec < 0 || timeout->tv_nsec < 0 || (uint64_t)timeout->tv_nsec >= NANOSECONDS_A_SECOND ||
-        (uint64_t)timeout->tv_sec > UINT64_MAX / NANOSECONDS_A_SECOND - 1)
-        return false;
-    uint64_t whole = (uint64_t)timeout->tv_sec * NANOSECONDS_A_SECOND + (uint64_t)timeout->tv_nsec;
-    uint64_t left = retry_remaining(whole, entry, clock_now());
-    rest->tv_sec = (time_t)(left / NANOSECONDS_A_SECOND);
-    rest->tv_nsec = (long)(left % NANOSECONDS_A_SECOND);
-    return true;
+    return timeout == NULL || (call_may_follow(timeout) && timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 &&
+                               (uint64_t)timeout->tv_nsec < NANOSECONDS_A_SECOND);
 }
 
-static void settle_messages(const struct call *call, struct outcome *outcome, int *error)
+/* The kernel counts the timeout from the beginning of each attempt. */
+static void keep_timeout(struct messages *messages, uint64_t entry)
 {
-    struct timespec rest;
-    struct messages again = *call->messages;
-    struct call going_on = *call;
-    going_on.messages = &again;
-    if (*error == EINTR && again.timeout != NULL && shorten_timeout(again.timeout, outcome->entry, &rest))
-        again.timeout = &rest;
-    settle(&going_on, outcome, error);
-    if (outcome->result > 0 && again.timeout == &rest)
-        *call->messages->timeout = rest;
+    const struct timespec *timeout = messages->timeout;
+    if (timeout != NULL && (uint64_t)timeout->tv_sec < (UINT64_MAX - entry) / NANOSECONDS_A_SECOND - 1)
+        messages->until = entry + (uint64_t)timeout->tv_sec * NANOSECONDS_A_SECOND + (uint64_t)timeout->tv_nsec;
 }
 
 static void finish_messages(const struct call *call, const struct outcome *all, socklen_t room, int *error)
@@ -369,8 +357,8 @@ static void finish_messages(const struct call *call, const struct outcome *all, 
 
 int receive_messages(const struct call *call)
 {
-    const struct messages *messages = call->messages;
-    if (!is_handled(call) || messages->count == 0 || !call_may_follow(messages->each))
+    struct messages *messages = call->messages;
+    if (!is_handled(call) || messages->count == 0 || !call_may_follow(messages->each) || !is_timeout(messages->timeout))
         return (int)next_receive(call, 0, call->flags);
     uint64_t word = identified_word(call->fd);
     if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word))
@@ -383,8 +371,9 @@ int receive_messages(const struct call *call)
         outcome.entry = clock_now();
     const socklen_t room = least_room(messages);
     outcome.result = next_receive(call, 0, call->flags);
-    if (outcome.result < 0)
-        settle_messages(call, &outcome, error);
+    if (outcome.result < 0 && *error == EINTR)
+        keep_timeout(messages, outcome.entry);
+    settle(call, &outcome, error);
     if (outcome.result < 0) {
         struct call first = message_of(call, 0);
         return (int)finish(&first, &outcome, error, entry_error);
