@@ -48,14 +48,21 @@ static void *look_up(void *where, const char *name)
     return symbol;
 }
 
-void *next_look_up(enum next_index index)
+void *next_find(const char *name)
 {
     if (looking_up)
         return NULL;
     looking_up = 1;
-    void *symbol = look_up(RTLD_NEXT, names[index]);
+    void *symbol = look_up(RTLD_NEXT, name);
     looking_up = 0;
-    atomic_store_explicit(&next_symbols[index], symbol, memory_order_relaxed);
+    return symbol;
+}
+
+void *next_look_up(enum next_index index)
+{
+    void *symbol = next_find(names[index]);
+    if (symbol != NULL)
+        atomic_store_explicit(&next_symbols[index], symbol, memory_order_relaxed);
     return symbol;
 }
 

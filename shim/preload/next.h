@@ -78,6 +78,9 @@ extern _Atomic(void *) next_symbols[NEXT_COUNT];
  * itself needs (a malloc of the program's) made the call. The caller then enters the kernel directly. */
 __attribute__((cold, noinline)) void *next_look_up(enum next_index index);
 
+/* The same of a name that is not in the table; NULL also where there is none. */
+__attribute__((cold, noinline)) void *next_find(const char *name);
+
 /* Look all of them up, and the offsets. For the constructor: later a look-up may fall into a signal handler. */
 void next_start(void);
 
