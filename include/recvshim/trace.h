@@ -62,10 +62,15 @@
     X(EXIT, "exit", "a process ended, of its own will")                                                                \
     X(FAULT, "fault", "a fault was injected into a receive")
 
-/* Which call the program made. The fortified forms count as the plain ones. Append, never reorder. */
+/* Which call the program made. The fortified forms count as the plain ones; of a recvmmsg each message is a receive of
+ * its own. Append, never reorder. */
 #define RECVSHIM_CALL_TABLE(X)                                                                                         \
     X(RECV, "recv")                                                                                                    \
-    X(RECVFROM, "recvfrom")
+    X(RECVFROM, "recvfrom")                                                                                            \
+    X(RECVMSG, "recvmsg")                                                                                              \
+    X(RECVMMSG, "recvmmsg")                                                                                            \
+    X(READ, "read")                                                                                                    \
+    X(READV, "readv")
 
 #define RECVSHIM_ENUM_EVENT(id, name, meaning) RECVSHIM_EVENT_##id,
 enum recvshim_event { RECVSHIM_EVENT_TABLE(RECVSHIM_ENUM_EVENT) RECVSHIM_EVENTS };

@@ -14,6 +14,7 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -30,22 +31,101 @@
 
 EXPORT ssize_t recv(int fd, void *buffer, size_t length, int flags)
 {
-    struct call call = {RECVSHIM_CALL_RECV, fd, buffer, length, flags, NULL, NULL};
+    struct call call = {.which = RECVSHIM_CALL_RECV,
+                        .form = RECVSHIM_CALL_RECV,
+                        .fd = fd,
+                        .flags = flags,
+                        .buffer = buffer,
+                        .length = length};
     return receive(&call);
 }
 
 EXPORT ssize_t recvfrom(int fd, void *buffer, size_t length, int flags, __SOCKADDR_ARG address,
                         socklen_t *address_length) /* NOLINT(readability-non-const-parameter): it is, by the kernel */
 {
-    struct call call = {RECVSHIM_CALL_RECVFROM, fd, buffer, length, flags, ADDRESS(address), address_length};
+    struct call call = {.which = RECVSHIM_CALL_RECVFROM,
+                        .form = RECVSHIM_CALL_RECVFROM,
+                        .fd = fd,
+                        .flags = flags,
+                        .buffer = buffer,
+                        .length = length,
+                        .address = ADDRESS(address),
+                        .address_length = address_length};
     return receive(&call);
 }
 
-/* What _FORTIFY_SOURCE makes of the two: libc declares them only then, and aborts as these do. */
+/* What is not there the kernel refuses: it is not looked at here. */
+EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    struct call call = {.which = RECVSHIM_CALL_RECVMSG,
+                        .form = RECVSHIM_CALL_RECVMSG,
+                        .fd = fd,
+                        .flags = flags,
+                        .length = CALL_WHOLE,
+                        .message = message};
+    if (!call_may_follow(message))
+        return next_receive(&call, 0, flags);
+    call.address = message->msg_name;
+    call.address_length = &message->msg_namelen;
+    ssize_t result = receive(&call);
+    if (result >= 0 && message->msg_controllen != 0)
+        lifecycle_arrived(message);
+    return result;
+}
+
+EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, struct timespec *timeout)
+{
+    struct messages all = {messages, count, timeout, 0};
+    struct call call = {.which = RECVSHIM_CALL_RECVMMSG,
+                        .form = RECVSHIM_CALL_RECVMMSG,
+                        .fd = fd,
+                        .flags = flags,
+                        .length = CALL_WHOLE,
+                        .messages = &all};
+    int result = receive_messages(&call);
+    for (int i = 0; i < result; i++)
+        lifecycle_arrived(&messages[i].msg_hdr);
+    return result;
+}
+
+EXPORT ssize_t read(int fd, void *buffer, size_t length)
+{
+    next_read_function *next = next_read();
+    if (receive_passes_on(RECVSHIM_CALL_READ, fd) && next != NULL)
+        return next(fd, buffer, length);
+    struct call call = {
+        .which = RECVSHIM_CALL_READ, .form = RECVSHIM_CALL_READ, .fd = fd, .buffer = buffer, .length = length};
+    return receive_from_any(&call);
+}
+
+/* Its other name, under which libc has it for libraries of its own time. */
+ssize_t __read(int fd, void *buffer, size_t length);
+
+EXPORT ssize_t __read(int fd, void *buffer, size_t length)
+{
+    return read(fd, buffer, length);
+}
+
+EXPORT ssize_t readv(int fd, const struct iovec *vector, int count)
+{
+    next_readv_function *next = next_readv();
+    if (receive_passes_on(RECVSHIM_CALL_READV, fd) && next != NULL)
+        return next(fd, vector, count);
+    struct call call = {.which = RECVSHIM_CALL_READV,
+                        .form = RECVSHIM_CALL_READV,
+                        .fd = fd,
+                        .pieces = count,
+                        .length = CALL_WHOLE,
+                        .vector = vector};
+    return receive_from_any(&call);
+}
+
+/* What _FORTIFY_SOURCE makes of three: libc declares them only then, and aborts as these do. */
 void __chk_fail(void) __attribute__((noreturn));
 ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t size, int flags, struct sockaddr *address,
                        socklen_t *address_length);
+ssize_t __read_chk(int fd, void *buffer, size_t length, size_t size);
 
 EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t size, int flags)
 {
@@ -60,6 +140,13 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t size, 
     if (length > size)
         __chk_fail();
     return recvfrom(fd, buffer, length, flags, address, address_length);
+}
+
+EXPORT ssize_t __read_chk(int fd, void *buffer, size_t length, size_t size)
+{
+    if (length > size)
+        __chk_fail();
+    return read(fd, buffer, length);
 }
 
 /* ---- calls that make, change or close a socket: noted, and passed on ----
@@ -165,6 +252,18 @@ EXPORT int close(int fd)
     return next != NULL ? next(fd) : (int)syscall(SYS_close, fd);
 }
 
+/* Within libc it closes past our close: what was noted of a socket would then be believed of a file that gets its
+ * number, and is read. */
+EXPORT int fclose(FILE *stream)
+{
+    lifecycle_closing(fileno(stream));
+    next_fclose_function *next = next_fclose();
+    if (next != NULL)
+        return next(stream);
+    errno = EAGAIN;
+    return EOF;
+}
+
 EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 {
     /* Of CLOSE_RANGE_CLOEXEC nothing is closed; of a flag unknown here neither, or nobody knows what. */
@@ -247,27 +346,6 @@ EXPORT int getsockopt(int fd, int level, int option, void *value, socklen_t *len
         memcpy(&error, value, sizeof error);
         lifecycle_error_read(fd, error);
     }
-    return result;
-}
-
-/* ---- calls that bring descriptors: noted, and passed on ---- */
-
-EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
-{
-    next_recvmsg_function *next = next_recvmsg();
-    ssize_t result = next != NULL ? next(fd, message, flags) : syscall(SYS_recvmsg, fd, message, flags);
-    if (result >= 0)
-        lifecycle_arrived(message);
-    return result;
-}
-
-EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, struct timespec *timeout)
-{
-    next_recvmmsg_function *next = next_recvmmsg();
-    int result = next != NULL ? next(fd, messages, count, flags, timeout)
-                              : (int)syscall(SYS_recvmmsg, fd, messages, count, flags, timeout);
-    for (int i = 0; i < result; i++)
-        lifecycle_arrived(&messages[i].msg_hdr);
     return result;
 }
 

@@ -1,6 +1,9 @@
 #include "next.h"
 
+#include "buffers.h"
 #include "hot.h"
+
+#include "trace/clock.h"
 
 #include <dlfcn.h>
 #include <pthread.h>
@@ -97,8 +100,101 @@ struct next_offsets next_offsets(void)
     return offsets;
 }
 
+/* ---- the forms of a receive ---- */
+
+static ssize_t message_next(int fd, struct msghdr *message, int flags)
+{
+    next_recvmsg_function *next = next_recvmsg();
+    return next != NULL ? next(fd, message, flags) : syscall(SYS_recvmsg, fd, message, flags);
+}
+
+/* read and readv have no flags: on a socket they are a recv and a recvmsg that have none. */
+static ssize_t read_next(const struct call *call, size_t offset, int flags)
+{
+    char *buffer = (char *)call->buffer + offset;
+    size_t length = call->length - offset;
+    next_read_function *next = next_read();
+    next_recv_function *next_with_flags = next_recv();
+    if (flags == 0)
+        return next != NULL ? next(call->fd, buffer, length) : syscall(SYS_read, call->fd, buffer, length);
+    if (next_with_flags != NULL)
+        return next_with_flags(call->fd, buffer, length, flags);
+    return next_receive_from_kernel(call, offset, flags);
+}
+
+/* Less than all buffers of a readv or recvmsg: through a vector of our own, because the program's may be read by other
+ * threads, or be read-only. What is behind an offset is another part of what one receive returns, and brings neither an
+ * address nor ancillary data. */
+__attribute__((noinline)) static ssize_t receive_part(const struct call *call, size_t offset, int flags)
+{
+    struct iovec pieces[BUFFERS_PIECES];
+    int count;
+    buffers_part(call, offset, pieces, &count);
+    struct msghdr part = {0};
+    bool whole = call->form == RECVSHIM_CALL_RECVMSG && offset == 0;
+    if (whole)
+        part = *call->message;
+    part.msg_iov = pieces;
+    part.msg_iovlen = (size_t)count;
+    ssize_t result = message_next(call->fd, &part, flags);
+    if (whole && result >= 0) {
+        call->message->msg_namelen = part.msg_namelen;
+        call->message->msg_controllen = part.msg_controllen;
+        call->message->msg_flags = part.msg_flags;
+    }
+    return result;
+}
+
+static ssize_t readv_next(const struct call *call, size_t offset, int flags)
+{
+    next_readv_function *next = next_readv();
+    if (flags != 0 || offset != 0 || call->length != CALL_WHOLE)
+        return receive_part(call, offset, flags);
+    return next != NULL ? next(call->fd, call->vector, call->pieces)
+                        : syscall(SYS_readv, call->fd, call->vector, call->pieces);
+}
+
+static ssize_t messages_next(const struct call *call, int flags, struct timespec *timeout)
+{
+    const struct messages *messages = call->messages;
+    next_recvmmsg_function *next = next_recvmmsg();
+    return next != NULL ? next(call->fd, messages->each, messages->count, flags, timeout)
+                        : syscall(SYS_recvmmsg, call->fd, messages->each, messages->count, flags, timeout);
+}
+
+/* The kernel writes what is left of the timeout where a message came. */
+static ssize_t recvmmsg_next(const struct call *call, int flags)
+{
+    const struct messages *messages = call->messages;
+    if (messages->until == 0)
+        return messages_next(call, flags, messages->timeout);
+    uint64_t now = clock_now(), left = now < messages->until ? messages->until - now : 0;
+    struct timespec rest = {.tv_sec = (time_t)(left / NANOSECONDS_A_SECOND),
+                            .tv_nsec = (long)(left % NANOSECONDS_A_SECOND)};
+    ssize_t result = messages_next(call, flags, &rest);
+    if (result > 0)
+        *messages->timeout = rest;
+    return result;
+}
+
+ssize_t next_receive_as(const struct call *call, size_t offset, int flags)
+{
+    switch (call->form) {
+    case RECVSHIM_CALL_READ:
+        return read_next(call, offset, flags);
+    case RECVSHIM_CALL_READV:
+        return readv_next(call, offset, flags);
+    case RECVSHIM_CALL_RECVMSG:
+        return receive_part(call, offset, flags);
+    default:
+        return recvmmsg_next(call, flags);
+    }
+}
+
 ssize_t next_receive_from_kernel(const struct call *call, size_t offset, int flags)
 {
+    if (call->form == RECVSHIM_CALL_RECVMSG)
+        return syscall(SYS_recvmsg, call->fd, call->message, flags);
     return syscall(SYS_recvfrom, call->fd, (char *)call->buffer + offset, call->length - offset, flags, call->address,
                    call->address_length);
 }

@@ -11,6 +11,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 #include <sys/epoll.h>
 #include <sys/types.h>
 #include <time.h>
@@ -22,6 +23,10 @@
 #define NEXT_TABLE(X)                                                                                                  \
     X(recv, ssize_t, (int, void *, size_t, int))                                                                       \
     X(recvfrom, ssize_t, (int, void *, size_t, int, struct sockaddr *, socklen_t *))                                   \
+    X(read, ssize_t, (int, void *, size_t))                                                                            \
+    X(recvmsg, ssize_t, (int, struct msghdr *, int))                                                                   \
+    X(readv, ssize_t, (int, const struct iovec *, int))                                                                \
+    X(recvmmsg, int, (int, struct mmsghdr *, unsigned int, int, struct timespec *))                                    \
     X(accept, int, (int, struct sockaddr *, socklen_t *))                                                              \
     X(accept4, int, (int, struct sockaddr *, socklen_t *, int))                                                        \
     X(close, int, (int))                                                                                               \
@@ -38,8 +43,7 @@
     X(shutdown, int, (int, int))                                                                                       \
     X(close_range, int, (unsigned int, unsigned int, int))                                                             \
     X(closefrom, void, (int))                                                                                          \
-    X(recvmsg, ssize_t, (int, struct msghdr *, int))                                                                   \
-    X(recvmmsg, int, (int, struct mmsghdr *, unsigned int, int, struct timespec *))                                    \
+    X(fclose, int, (FILE *))                                                                                           \
     X(prctl, int, (int, ...))                                                                                          \
     X(syscall, long, (long, long, long, long, long, long, long))                                                       \
     X(sigaction, int, (int, const struct sigaction *, struct sigaction *))                                             \
@@ -86,24 +90,32 @@ struct next_offsets {
 };
 struct next_offsets next_offsets(void);
 
-/* The same as next_receive(), where there is no next definition yet. */
+/* The same as next_receive(), of the other forms. */
+ssize_t next_receive_as(const struct call *call, size_t offset, int flags);
+
+/* The same again, where there is no next definition yet. */
 __attribute__((cold)) ssize_t next_receive_from_kernel(const struct call *call, size_t offset, int flags);
 
-/* Make the receive `call`, into its buffer from `offset` on, with these flags. A cancellation point, as the call is.
- * Returns and sets errno as recvfrom does. */
+/* Make the receive `call` as its form says, into its buffers from `offset` on, with these flags. A cancellation point,
+ * as the call is. Returns and sets errno as recvfrom does; of a recvmmsg, as recvmmsg does. */
 static inline ssize_t next_receive(const struct call *call, size_t offset, int flags)
 {
     char *buffer = (char *)call->buffer + offset;
     size_t length = call->length - offset;
-    /* With an address of our own, recv is the recvfrom that libc makes of it anyway. */
-    if (call->which == RECVSHIM_CALL_RECV && call->address == NULL) {
+    if (call->form == RECVSHIM_CALL_RECV) {
         next_recv_function *next = next_recv();
         if (__builtin_expect(next != NULL, 1))
             return next(call->fd, buffer, length, flags);
-    } else {
+    } else if (call->form == RECVSHIM_CALL_RECVFROM) {
         next_recvfrom_function *next = next_recvfrom();
         if (__builtin_expect(next != NULL, 1))
             return next(call->fd, buffer, length, flags, call->address, call->address_length);
+    } else if (call->form == RECVSHIM_CALL_RECVMSG && call->length == CALL_WHOLE && offset == 0) {
+        next_recvmsg_function *next = next_recvmsg();
+        if (__builtin_expect(next != NULL, 1))
+            return next(call->fd, call->message, flags);
+    } else {
+        return next_receive_as(call, offset, flags);
     }
     return next_receive_from_kernel(call, offset, flags);
 }

@@ -1,6 +1,7 @@
 #include "receive.h"
 
 #include "address.h"
+#include "buffers.h"
 #include "connection.h"
 #include "fault.h"
 #include "handled.h"
@@ -13,6 +14,7 @@
 #include "report.h"
 #include "retry.h"
 #include "scope.h"
+#include "source.h"
 #include "thread.h"
 #include "vfork.h"
 
@@ -21,7 +23,6 @@
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/un.h>
 
 HOT struct settings receive_settings = SETTINGS_DEFAULT;
 
@@ -153,7 +154,7 @@ static inline void begin(const struct call *call, struct outcome *outcome)
 {
     if (has_deadline(call, outcome->word) || (receive_settings.duration && recorder_tracing()))
         outcome->entry = clock_now();
-    if (call->address != NULL && address_length_may_be_read(call->address_length))
+    if (call->address != NULL && call_may_follow(call->address_length))
         outcome->room = *call->address_length;
 }
 
@@ -221,32 +222,163 @@ static ssize_t receive_at(const struct call *call, uint64_t word)
 }
 
 /* A datagram's source costs no call of its own. A connected socket's is known; one from the error queue would be the
- * destination. */
+ * destination. A read of nothing is no receive to the kernel. */
 static bool wants_source(const struct call *call, uint64_t word)
 {
     return connection_type(word) == SOCK_DGRAM && (word & CONNECTION_CONNECTED) == 0 && connection_domain(word) != 0 &&
-           call->which == RECVSHIM_CALL_RECV && (call->flags & MSG_ERRQUEUE) == 0 && recorder_tracing() &&
-           next_recv_is_recvfrom();
+           call->address == NULL && (call->flags & MSG_ERRQUEUE) == 0 && recorder_tracing() &&
+           next_recv_is_recvfrom() && buffers_size(call) != 0;
 }
 
 __attribute__((noinline)) static ssize_t receive_with_source(const struct call *call, uint64_t word)
 {
-    struct sockaddr_un longest;
-    socklen_t length = sizeof longest;
-    struct call with_source = *call;
-    with_source.address = (struct sockaddr *)&longest;
-    with_source.address_length = &length;
-    return receive_at(&with_source, word);
+    struct source source;
+    struct call with_source;
+    source_lend(call, &source, &with_source);
+    ssize_t result = receive_at(&with_source, word);
+    if (result >= 0)
+        source_return(call, &source);
+    return result;
+}
+
+static inline bool is_handled(const struct call *call)
+{
+    return (receive_settings.calls >> call->which & 1U) != 0;
+}
+
+static inline uint64_t identified_word(int fd)
+{
+    uint64_t word = word_of(fd);
+    if (__builtin_expect(connection_id(word) == 0 && recorder_tracing(), 0))
+        word = receive_identified(fd, word);
+    return word;
 }
 
 ssize_t receive(const struct call *call)
 {
-    if (__builtin_expect((receive_settings.calls >> call->which & 1U) == 0, 0))
+    if (__builtin_expect(!is_handled(call), 0))
         return next_receive(call, 0, call->flags);
-    uint64_t word = word_of(call->fd);
-    if (__builtin_expect(connection_id(word) == 0 && recorder_tracing(), 0))
-        word = receive_identified(call->fd, word);
+    uint64_t word = identified_word(call->fd);
     if (__builtin_expect(wants_source(call, word), 0))
         return receive_with_source(call, word);
     return receive_at(call, word);
+}
+
+/* ---- read and readv, which may be made on anything ---- */
+
+/* Of a descriptor that nothing is known of the kernel is asked once, if it may be. Beyond what is tracked, and in a
+ * child of vfork, the answer cannot be noted: a file would pay for it with each read. */
+__attribute__((cold, noinline)) static ssize_t receive_if_socket(const struct call *call)
+{
+    if (call->fd < 0 || call->fd >= CONNECTION_DESCRIPTORS || vfork_in_child() || !query_allowed())
+        return next_receive(call, 0, call->flags);
+    int *const error = thread_get()->error;
+    const int entry_error = *error;
+    int domain, type = query_type(call->fd, &domain);
+    *error = entry_error;
+    if (type == 0) {
+        connection_is_none(call->fd);
+        return next_receive(call, 0, call->flags);
+    }
+    connection_learnt(call->fd, connection_id(receive_identified(call->fd, word_of(call->fd))), domain, type);
+    return receive(call);
+}
+
+ssize_t receive_from_any(const struct call *call)
+{
+    if (receive_passes_on(call->which, call->fd))
+        return next_receive(call, 0, call->flags);
+    return connection_type(word_of(call->fd)) != 0 ? receive(call) : receive_if_socket(call);
+}
+
+/* ---- recvmmsg ---- */
+
+/* One of its messages as a receive of its own. */
+static struct call message_of(const struct call *call, unsigned int index)
+{
+    struct msghdr *message = &call->messages->each[index].msg_hdr;
+    struct call one = *call;
+    one.form = RECVSHIM_CALL_RECVMSG;
+    one.message = message;
+    one.address = message->msg_name;
+    one.address_length = &message->msg_namelen;
+    return one;
+}
+
+/* Room for an address, in every message that has any: nearly always they have the same. */
+static socklen_t least_room(const struct messages *messages)
+{
+    socklen_t room = UINT32_MAX;
+    for (unsigned int i = 0; i < messages->count && i < UIO_MAXIOV; i++)
+        if (messages->each[i].msg_hdr.msg_name != NULL && messages->each[i].msg_hdr.msg_namelen < room)
+            room = messages->each[i].msg_hdr.msg_namelen;
+    return room;
+}
+
+/* As a rule has to do with it, every message has to be a receive of its own. That only one comes is what programs have
+ * to expect: a signal may have come after it. */
+static int receive_first(const struct call *call, uint64_t word)
+{
+    struct call first = message_of(call, 0);
+    ssize_t result = receive_under_rules(&first, word);
+    if (result < 0)
+        return -1;
+    call->messages->each[0].msg_len = (unsigned int)result;
+    return 1;
+}
+
+/* Whether the kernel takes it for one. */
+static bool is_timeout(const struct timespec *timeout)
+{
+    return timeout == NULL || (call_may_follow(timeout) && timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 &&
+                               (uint64_t)timeout->tv_nsec < NANOSECONDS_A_SECOND);
+}
+
+/* The kernel counts the timeout from the beginning of each attempt. */
+static void keep_timeout(struct messages *messages, uint64_t entry)
+{
+    const struct timespec *timeout = messages->timeout;
+    if (timeout != NULL && (uint64_t)timeout->tv_sec < (UINT64_MAX - entry) / NANOSECONDS_A_SECOND - 1)
+        messages->until = entry + (uint64_t)timeout->tv_sec * NANOSECONDS_A_SECOND + (uint64_t)timeout->tv_nsec;
+}
+
+static void finish_messages(const struct call *call, const struct outcome *all, socklen_t room, int *error)
+{
+    int entry_error = *error;
+    for (int i = 0; i < all->result; i++) {
+        struct call one = message_of(call, (unsigned int)i);
+        struct outcome outcome = *all;
+        outcome.retries = i == 0 ? all->retries : 0;
+        outcome.room = one.address != NULL ? room : 0;
+        outcome.result = call->messages->each[i].msg_len;
+        finish(&one, &outcome, error, entry_error);
+    }
+}
+
+int receive_messages(const struct call *call)
+{
+    struct messages *messages = call->messages;
+    if (!is_handled(call) || messages->count == 0 || !call_may_follow(messages->each) || !is_timeout(messages->timeout))
+        return (int)next_receive(call, 0, call->flags);
+    uint64_t word = identified_word(call->fd);
+    if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word))
+        return receive_first(call, word);
+    int *const error = thread_get()->error;
+    const int entry_error = *error;
+    struct outcome outcome = {.word = word, .handled = handled_now()};
+    begin(call, &outcome);
+    if (messages->timeout != NULL && outcome.entry == 0)
+        outcome.entry = clock_now();
+    const socklen_t room = least_room(messages);
+    outcome.result = next_receive(call, 0, call->flags);
+    if (outcome.result < 0 && *error == EINTR)
+        keep_timeout(messages, outcome.entry);
+    settle(call, &outcome, error);
+    if (outcome.result < 0) {
+        struct call first = message_of(call, 0);
+        return (int)finish(&first, &outcome, error, entry_error);
+    }
+    *error = entry_error;
+    finish_messages(call, &outcome, room, error);
+    return (int)outcome.result;
 }

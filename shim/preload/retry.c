@@ -1,5 +1,6 @@
 #include "retry.h"
 
+#include "buffers.h"
 #include "next.h"
 
 #include "trace/clock.h"
@@ -116,7 +117,7 @@ static ssize_t receive_more(const struct call *call, size_t gathered, int flags,
 {
     sigset_t most, before;
     int state;
-    if (call->address != NULL && call->address_length != NULL)
+    if (call->form == RECVSHIM_CALL_RECVFROM && call->address != NULL && call->address_length != NULL)
         *call->address_length = room;
     sigfillset(&most);
     for (int signal = 1; signal <= SIGNAL_MAX; signal++)
@@ -175,6 +176,15 @@ static bool wait_on(const struct call *call, const struct retry_terms *terms, st
     }
 }
 
+/* Whether what comes in several parts can be returned as one. Not where ancillary data belongs to one of them: what
+ * came so far is then returned, as the kernel does where it is interrupted with some data (and of unix sockets, where
+ * the next part is another sender's). */
+static bool can_gather(const struct call *call)
+{
+    return call->form != RECVSHIM_CALL_RECVMMSG &&
+           (call->form != RECVSHIM_CALL_RECVMSG || call->message->msg_controllen == 0);
+}
+
 /* The kernel's own time-out starts anew with each call, so a plain retry would wait for ever under a timer that ticks
  * faster (measured). The rest is waited for in poll, and setting SO_RCVTIMEO to the remainder is out of the question:
  * the socket may be shared. */
@@ -182,7 +192,8 @@ static void receive_until(const struct call *call, const struct retry_terms *ter
                           struct retried *done)
 {
     const int flags = call->flags | MSG_DONTWAIT;
-    const bool gather = (call->flags & MSG_WAITALL) != 0 && socket_number(call->fd, SO_TYPE) == SOCK_STREAM;
+    const bool gather =
+        (call->flags & MSG_WAITALL) != 0 && can_gather(call) && socket_number(call->fd, SO_TYPE) == SOCK_STREAM;
     struct waiting waiting = {.timeout = timeout, .entry = terms->entry != 0 ? terms->entry : clock_now()};
     ssize_t part = -1;
     do {
@@ -192,7 +203,7 @@ static void receive_until(const struct call *call, const struct retry_terms *ter
             break;
         part = waiting.gathered > 0 ? receive_more(call, waiting.gathered, flags, terms->room)
                                     : next_receive(call, 0, flags);
-        if (part > 0 && gather && waiting.gathered + (size_t)part < call->length) {
+        if (part > 0 && gather && waiting.gathered + (size_t)part < buffers_size(call)) {
             waiting.gathered += (size_t)part;
             waiting.seen = 0;
             part = -1;

@@ -165,7 +165,7 @@ __attribute__((constructor)) static void start(void)
     read_rules(&receive_settings);
     bool tracing = receive_settings.trace_path != NULL && start_tracing(&receive_settings);
     bool faults = start_faults(&receive_settings, tracing);
-    query_start(receive_settings.lookup, tracing || faults);
+    query_start(receive_settings.lookup, tracing || faults || (receive_settings.calls & CALLS_ON_FILES) != 0);
     handlers_start(receive_settings.eintr, receive_settings.eintr_pass, !query_filtered());
     errno = error;
 }

@@ -1,6 +1,7 @@
 /* syscall(2), in assembler. A definition in C would have to pass the last argument on where it lies, on its caller's
  * stack, and GCC stores it there anew: with fewer arguments that is a variable of the caller's, which another thread or
  * a handler may have changed meanwhile. */
+#include "lifecycle.h"
 #include "next.h"
 #include "query.h"
 
@@ -20,6 +21,8 @@ __attribute__((used)) void *syscall_next(long number, long operation)
     if ((number == SYS_seccomp && (mode == SECCOMP_SET_MODE_STRICT || mode == SECCOMP_SET_MODE_FILTER)) ||
         (number == SYS_prctl && mode == PR_SET_SECCOMP))
         query_filter_announced();
+    else if (number == SYS_close)
+        lifecycle_closing((int)operation);
     return (void *)(uintptr_t)next_syscall();
 }
 

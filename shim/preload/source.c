@@ -1,0 +1,31 @@
+#include "source.h"
+
+void source_lend(const struct call *call, struct source *source, struct call *with)
+{
+    *with = *call;
+    with->address = (struct sockaddr *)&source->longest;
+    source->length = sizeof source->longest;
+    with->address_length = &source->length;
+    if (call->form != RECVSHIM_CALL_RECVMSG && call->form != RECVSHIM_CALL_READV) {
+        with->form = RECVSHIM_CALL_RECVFROM; /* which libc makes of recv anyway, and the kernel of read on a socket */
+        return;
+    }
+    if (call->form == RECVSHIM_CALL_RECVMSG)
+        source->message = *call->message;
+    else
+        source->message =
+            (struct msghdr){.msg_iov = (struct iovec *)(uintptr_t)call->vector, .msg_iovlen = (size_t)call->pieces};
+    source->message.msg_name = &source->longest;
+    source->message.msg_namelen = sizeof source->longest;
+    with->form = RECVSHIM_CALL_RECVMSG;
+    with->message = &source->message;
+    with->address_length = &source->message.msg_namelen;
+}
+
+void source_return(const struct call *call, const struct source *source)
+{
+    if (call->form != RECVSHIM_CALL_RECVMSG)
+        return;
+    call->message->msg_controllen = source->message.msg_controllen;
+    call->message->msg_flags = source->message.msg_flags;
+}
