@@ -122,22 +122,21 @@ static ssize_t read_next(const struct call *call, size_t offset, int flags)
     return next_receive_from_kernel(call, offset, flags);
 }
 
-/* Less than all buffers of a readv or recvmsg: through a vector of our own, because the program's may be read by other
- * threads, or be read-only. What is behind an offset is another part of what one receive returns, and brings neither an
- * address nor ancillary data. */
-__attribute__((noinline)) static ssize_t receive_part(const struct call *call, size_t offset, int flags)
+/* A part of the buffers of a readv or recvmsg goes through a vector of our own, because the program's may be read by
+ * other threads, or be read-only. What is behind an offset is another part of what one receive returns, and brings
+ * neither an address nor ancillary data. */
+__attribute__((noinline)) static ssize_t recvmsg_part(const struct call *call, size_t offset, int flags)
 {
     struct iovec pieces[BUFFERS_PIECES];
     int count;
     buffers_part(call, offset, pieces, &count);
     struct msghdr part = {0};
-    bool whole = call->form == RECVSHIM_CALL_RECVMSG && offset == 0;
-    if (whole)
+    if (offset == 0)
         part = *call->message;
     part.msg_iov = pieces;
     part.msg_iovlen = (size_t)count;
     ssize_t result = message_next(call->fd, &part, flags);
-    if (whole && result >= 0) {
+    if (offset == 0 && result >= 0) {
         call->message->msg_namelen = part.msg_namelen;
         call->message->msg_controllen = part.msg_controllen;
         call->message->msg_flags = part.msg_flags;
@@ -145,13 +144,22 @@ __attribute__((noinline)) static ssize_t receive_part(const struct call *call, s
     return result;
 }
 
-static ssize_t readv_next(const struct call *call, size_t offset, int flags)
+/* As a whole in all its buffers, however many: what is left over of a datagram would be lost. */
+__attribute__((noinline)) static ssize_t readv_next(const struct call *call, size_t offset, int flags)
 {
+    struct iovec part[BUFFERS_PIECES];
+    const struct iovec *pieces = call->vector;
+    int count = call->pieces;
+    if (offset != 0 || call->length != CALL_WHOLE) {
+        buffers_part(call, offset, part, &count);
+        pieces = part;
+    }
+    if (flags != 0) {
+        struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = (size_t)count};
+        return message_next(call->fd, &message, flags);
+    }
     next_readv_function *next = next_readv();
-    if (flags != 0 || offset != 0 || call->length != CALL_WHOLE)
-        return receive_part(call, offset, flags);
-    return next != NULL ? next(call->fd, call->vector, call->pieces)
-                        : syscall(SYS_readv, call->fd, call->vector, call->pieces);
+    return next != NULL ? next(call->fd, pieces, count) : syscall(SYS_readv, call->fd, pieces, count);
 }
 
 static ssize_t messages_next(const struct call *call, int flags, struct timespec *timeout)
@@ -185,7 +193,7 @@ ssize_t next_receive_as(const struct call *call, size_t offset, int flags)
     case RECVSHIM_CALL_READV:
         return readv_next(call, offset, flags);
     case RECVSHIM_CALL_RECVMSG:
-        return receive_part(call, offset, flags);
+        return recvmsg_part(call, offset, flags);
     default:
         return recvmmsg_next(call, flags);
     }

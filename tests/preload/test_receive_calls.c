@@ -111,6 +111,16 @@ Test(receive_calls, timeouts_stay_deadlines)
     }
 }
 
+Test(receive_calls, all_pieces_of_a_datagram_that_came_late)
+{
+    static const uint32_t calls[] = {RECVSHIM_CALL_READV, RECVSHIM_CALL_RECVMSG};
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        struct finished job = RUN(.argv = {"by_call", "scattered", option_of(calls[i])}, .env = {ALL});
+        cr_expect_eq(said(&job, "result"), 40, "%s", option_of(calls[i]));
+        cr_expect_eq(said(&job, "right"), 40, "%s", option_of(calls[i]));
+    }
+}
+
 Test(receive_calls, datagrams_and_their_sources)
 {
     FOR_EACH_CALL(call)

@@ -90,6 +90,42 @@ static void show_timeout(void)
     say("expired", result < 0 && error == EAGAIN);
 }
 
+/* Once the main thread waits by poll, as it does after an interruption. */
+static void *send_to_the_waiting(void *fd)
+{
+    char path[64], sent[40];
+    snprintf(path, sizeof path, "/proc/%d/syscall", (int)getpid());
+    wait_until_blocked(path, SYS_ppoll, SYS_poll);
+    for (int i = 0; i < 40; i++)
+        sent[i] = (char)(i + 1);
+    must(send((int)(intptr_t)fd, sent, sizeof sent, 0) == sizeof sent, "send");
+    return NULL;
+}
+
+/* A datagram in more pieces than are cut for any other, under an SO_RCVTIMEO, after ticks. */
+static void show_scattered(void)
+{
+    enum { PIECES = 40 };
+    int fds[2], right = 0;
+    char buffer[PIECES] = "";
+    struct iovec pieces[PIECES];
+    struct msghdr message = {.msg_iov = pieces, .msg_iovlen = PIECES};
+    struct timeval timeout = {.tv_sec = 100};
+    for (int i = 0; i < PIECES; i++)
+        pieces[i] = (struct iovec){buffer + i, 1};
+    pair(SOCK_DGRAM, fds);
+    must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0, "SO_RCVTIMEO");
+    handle(SIGALRM, on_alarm, 0);
+    pthread_t thread = start_undisturbed(send_to_the_waiting, (void *)(intptr_t)fds[1]);
+    tick(5000);
+    say("result", strcmp(call, "readv") == 0 ? readv(fds[0], pieces, PIECES) : recvmsg(fds[0], &message, 0));
+    tick(0);
+    pthread_join(thread, NULL);
+    for (int i = 0; i < PIECES; i++)
+        right += buffer[i] == i + 1;
+    say("right", right);
+}
+
 /* A datagram larger than the room for it, and its source; then an empty one. */
 static void show_datagrams(void)
 {
@@ -163,9 +199,10 @@ static void show_refused(void)
 int main(int argc, char **argv)
 {
     (void)argc;
-    static const struct way ways[] = {{"stream", show_stream},   {"interrupted", show_interrupted},
-                                      {"timeout", show_timeout}, {"datagrams", show_datagrams},
-                                      {"reset", show_reset},     {"refused", show_refused}};
+    static const struct way ways[] = {{"stream", show_stream},      {"interrupted", show_interrupted},
+                                      {"timeout", show_timeout},    {"datagrams", show_datagrams},
+                                      {"reset", show_reset},        {"refused", show_refused},
+                                      {"scattered", show_scattered}};
     call = option(argv, "call", "recv");
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
 }
