@@ -61,11 +61,28 @@ void *next_look_up(enum next_index index)
     return symbol;
 }
 
-static bool recv_is_recvfrom;
+static bool tells_source[RECVSHIM_CALLS];
 
-bool next_recv_is_recvfrom(void)
+bool next_tells_source(enum recvshim_call call)
 {
-    return recv_is_recvfrom;
+    return tells_source[call];
+}
+
+static bool are_of_one_library(const void *one, const void *other)
+{
+    Dl_info of_one, of_other;
+    return dladdr(one, &of_one) != 0 && dladdr(other, &of_other) != 0 && of_one.dli_fbase == of_other.dli_fbase;
+}
+
+#define ARE_OF_ONE_LIBRARY(one, other)                                                                                 \
+    are_of_one_library((const void *)(uintptr_t)next_##one(), (const void *)(uintptr_t)next_##other())
+
+static void compare_libraries(void)
+{
+    tells_source[RECVSHIM_CALL_RECV] = ARE_OF_ONE_LIBRARY(recv, recvfrom);
+    tells_source[RECVSHIM_CALL_READ] = ARE_OF_ONE_LIBRARY(read, recvfrom);
+    tells_source[RECVSHIM_CALL_READV] = ARE_OF_ONE_LIBRARY(readv, recvmsg);
+    tells_source[RECVSHIM_CALL_RECVFROM] = tells_source[RECVSHIM_CALL_RECVMSG] = true; /* as they are */
 }
 
 static struct next_offsets offsets;
@@ -88,10 +105,7 @@ void next_start(void)
     for (unsigned index = 0; index < NEXT_COUNT; index++)
         if (atomic_load_explicit(&next_symbols[index], memory_order_relaxed) == NULL)
             next_look_up((enum next_index)index);
-    Dl_info recv, recvfrom;
-    recv_is_recvfrom = dladdr((void *)(uintptr_t)next_recv(), &recv) != 0 &&
-                       dladdr((void *)(uintptr_t)next_recvfrom(), &recvfrom) != 0 &&
-                       recv.dli_fbase == recvfrom.dli_fbase;
+    compare_libraries();
     find_offsets();
 }
 

@@ -80,8 +80,9 @@ void next_start(void);
 NEXT_TABLE(NEXT_GETTER)
 #undef NEXT_GETTER
 
-/* Whether recv and recvfrom are one library's: another preload that stands in for just one of them must get it. */
-bool next_recv_is_recvfrom(void);
+/* Whether a call may be made as the one that also tells the source (source.h): where both are one library's. Another
+ * preload that stands in for just one of them must get it. */
+bool next_tells_source(enum recvshim_call call);
 
 /* Where libc keeps what is a thread's own, in bytes from pthread_self() on; 0 where it does not say. */
 struct next_offsets {
