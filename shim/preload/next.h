@@ -105,8 +105,9 @@ NEXT_TABLE(NEXT_GETTER)
 #define NEXT_OF_TIME(call, wide, plain) next_##plain()
 #endif
 
-/* Whether recv and recvfrom are one library's: another preload that stands in for just one of them must get it. */
-bool next_recv_is_recvfrom(void);
+/* Whether a call may be made as the one that also tells the source (source.h): where both are one library's. Another
+ * preload that stands in for just one of them must get it. */
+bool next_tells_source(enum recvshim_call call);
 
 /* Where libc keeps what is a thread's own, in bytes; 0 where it does not say. */
 struct next_offsets {

@@ -227,7 +227,7 @@ static bool wants_source(const struct call *call, uint64_t word)
 {
     return connection_type(word) == SOCK_DGRAM && (word & CONNECTION_CONNECTED) == 0 && connection_domain(word) != 0 &&
            call->address == NULL && (call->flags & MSG_ERRQUEUE) == 0 && recorder_tracing() &&
-           next_recv_is_recvfrom() && buffers_size(call) != 0;
+           source_can_be_lent(call) && buffers_size(call) != 0;
 }
 
 __attribute__((noinline)) static ssize_t receive_with_source(const struct call *call, uint64_t word)
@@ -315,8 +315,8 @@ static socklen_t least_room(const struct messages *messages)
     return room;
 }
 
-/* As a rule has to do with it, every message has to be a receive of its own. That only one comes is what programs have
- * to expect: a signal may have come after it. */
+/* As a rule has to do with it, every message has to be a receive of its own, which a filter of seccomp may not expect.
+ * That only one comes is what programs have to expect: a signal may have come after it. */
 static int receive_first(const struct call *call, uint64_t word)
 {
     struct call first = message_of(call, 0);
@@ -369,7 +369,7 @@ int receive_messages(const struct call *call)
     if (!is_handled(call) || messages->count == 0 || !call_may_follow(messages->each) || !is_timeout(call))
         return (int)next_receive(call, 0, call->flags);
     uint64_t word = identified_word(call->fd);
-    if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word))
+    if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word) && !query_filtered())
         return receive_first(call, word);
     int *const error = thread_get()->error;
     const int entry_error = *error;
