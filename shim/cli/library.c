@@ -1,5 +1,10 @@
 #include "library.h"
 
+#include "object.h"
+#include "trace/regular.h"
+
+#include <elf.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -16,7 +21,7 @@ static bool replace(const char *text, const char *from, const char *to, char res
 }
 
 /* Take the library at this path, if there is one. */
-static bool take(struct library *library, const char *path)
+static bool take(struct own_library *library, const char *path)
 {
     char own[PATH_MAX];
     const char *named = replace(path, DST, RECVSHIM_LIB, own) ? own : path;
@@ -28,7 +33,7 @@ static bool take(struct library *library, const char *path)
     return true;
 }
 
-bool library_find(struct library *library)
+bool library_find(struct own_library *library)
 {
     const char *given = secure_getenv("RECVSHIM_LIBRARY");
     if (given != NULL)
@@ -49,13 +54,33 @@ bool library_find(struct library *library)
     return take(library, RECVSHIM_INSTALLED_LIBRARY);
 }
 
-/* What $LIB stands for in 32-bit programs: with glibc for i386 from Debian, from Debian's amd64, and elsewhere. */
-bool library_has_32bit(const struct library *library)
+static bool is_of_kind(const char *path, struct kind kind)
 {
-    static const char *const names[] = {"/lib/i386-linux-gnu/", "/lib32/", "/lib/"};
-    char path[PATH_MAX];
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (replace(library->preload, "/" DST "/", names[i], path) && access(path, R_OK) == 0)
+    struct object object;
+    int fd = regular_open(path, O_RDONLY);
+    if (fd < 0)
+        return false;
+    bool same = object_read(fd, &object) == NULL && kind_equals(object.kind, kind);
+    object_free(&object);
+    close(fd);
+    return same;
+}
+
+bool library_find_for(struct kind kind, char path[PATH_MAX])
+{
+    struct own_library library;
+    bool there = library_find(&library);
+    memcpy(path, library.path, sizeof library.path);
+    /* Where there is none it is another's to say so: it would be of this command's kind. */
+    if (is_of_kind(there ? library.path : "/proc/self/exe", kind))
+        return true;
+    /* What $LIB stands for: in Debian, in its amd64 for 32-bit programs whose libc is a package of amd64, elsewhere. */
+    const char *directory = kind_directory(kind);
+    char multiarch[64];
+    snprintf(multiarch, sizeof multiarch, "/lib/%s/", directory != NULL ? directory : "");
+    const char *const names[] = {multiarch, "/lib32/", "/lib64/", "/lib/"};
+    for (size_t i = sizeof names / sizeof names[0]; i-- > 0;)
+        if (replace(library.preload, "/" DST "/", names[i], path) && is_of_kind(path, kind))
             return true;
     return false;
 }

@@ -21,11 +21,32 @@ union messages_timeout {
     } wide;
 };
 
+static inline void messages_timeout_read(const union messages_timeout *timeout, bool is_wide, int64_t *seconds,
+                                         int64_t *nanoseconds)
+{
+    *seconds = is_wide ? timeout->wide.tv_sec : timeout->plain.tv_sec;
+    *nanoseconds = is_wide ? timeout->wide.tv_nsec : timeout->plain.tv_nsec;
+}
+
+/* The program's may be no longer than its form is. */
+static inline void messages_timeout_write(union messages_timeout *timeout, bool is_wide, int64_t seconds,
+                                          int64_t nanoseconds)
+{
+    if (is_wide) {
+        timeout->wide.tv_sec = seconds;
+        timeout->wide.tv_nsec = (int32_t)nanoseconds;
+    } else {
+        timeout->plain.tv_sec = (time_t)seconds;
+        timeout->plain.tv_nsec = (long)nanoseconds;
+    }
+}
+
 /* What recvmmsg is given. */
 struct messages {
     struct mmsghdr *each;
     unsigned int count;
     union messages_timeout *timeout;
+    uint64_t until; /* clock_now() when that is over, for an attempt after an interrupted one; else 0 */
 };
 
 /* A receive fills one buffer, or (readv, recvmsg) several one after the other: buffers.h looks at both alike. Whatever

@@ -97,7 +97,7 @@ static inline int receive_some(int fd, struct messages all, int flags, bool time
 
 EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, struct timespec *timeout)
 {
-    return receive_some(fd, (struct messages){messages, count, (void *)timeout}, flags, false);
+    return receive_some(fd, (struct messages){messages, count, (void *)timeout, 0}, flags, false);
 }
 
 EXPORT ssize_t read(int fd, void *buffer, size_t length)
@@ -523,7 +523,7 @@ EXPORT ssize_t __recvmsg64(int fd, struct msghdr *message, int flags)
 
 EXPORT int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned int count, int flags, void *timeout)
 {
-    return receive_some(fd, (struct messages){messages, count, timeout}, flags, true);
+    return receive_some(fd, (struct messages){messages, count, timeout, 0}, flags, true);
 }
 
 EXPORT_FCNTL(__fcntl_time64)

@@ -78,6 +78,9 @@ extern _Atomic(void *) next_symbols[NEXT_COUNT];
  * itself needs (a malloc of the program's) made the call. The caller then enters the kernel directly. */
 __attribute__((cold, noinline)) void *next_look_up(enum next_index index);
 
+/* The same of a name that is not in the table; NULL also where there is none. */
+__attribute__((cold, noinline)) void *next_find(const char *name);
+
 /* Look all of them up, and the offsets. For the constructor: later a look-up may fall into a signal handler. */
 void next_start(void);
 
@@ -102,8 +105,9 @@ NEXT_TABLE(NEXT_GETTER)
 #define NEXT_OF_TIME(call, wide, plain) next_##plain()
 #endif
 
-/* Whether recv and recvfrom are one library's: another preload that stands in for just one of them must get it. */
-bool next_recv_is_recvfrom(void);
+/* Whether a call may be made as the one that also tells the source (source.h): where both are one library's. Another
+ * preload that stands in for just one of them must get it. */
+bool next_tells_source(enum recvshim_call call);
 
 /* Where libc keeps what is a thread's own, in bytes; 0 where it does not say. */
 struct next_offsets {

@@ -19,6 +19,8 @@ struct process_identity {
     _Atomic uint32_t trust_libc; /* libc's own note of a thread's tid is right in this process */
     _Atomic uint32_t exited;     /* its end has been told */
     _Atomic uint32_t vforked;    /* it has children in this memory, or had */
+    _Atomic uint32_t forked_pid; /* its pid, and its parent's, as fork learned them; 0 where it did not */
+    _Atomic uint32_t forked_by;
 };
 extern struct process_identity *process_identity;
 

@@ -227,7 +227,7 @@ static bool wants_source(const struct call *call, uint64_t word)
 {
     return connection_type(word) == SOCK_DGRAM && (word & CONNECTION_CONNECTED) == 0 && connection_domain(word) != 0 &&
            call->address == NULL && (call->flags & MSG_ERRQUEUE) == 0 && recorder_tracing() &&
-           next_recv_is_recvfrom() && buffers_size(call) != 0;
+           source_can_be_lent(call) && buffers_size(call) != 0;
 }
 
 __attribute__((noinline)) static ssize_t receive_with_source(const struct call *call, uint64_t word)
@@ -315,8 +315,8 @@ static socklen_t least_room(const struct messages *messages)
     return room;
 }
 
-/* As a rule has to do with it, every message has to be a receive of its own. That only one comes is what programs have
- * to expect: a signal may have come after it. */
+/* As a rule has to do with it, every message has to be a receive of its own, which a filter of seccomp may not expect.
+ * That only one comes is what programs have to expect: a signal may have come after it. */
 static int receive_first(const struct call *call, uint64_t word)
 {
     struct call first = message_of(call, 0);
@@ -327,49 +327,27 @@ static int receive_first(const struct call *call, uint64_t word)
     return 1;
 }
 
-/* A time-out of the program's may be no longer than its form is. */
-static void copy_timeout(const struct call *call, union messages_timeout *to, const union messages_timeout *from)
+/* Whether the kernel takes it for one. */
+static bool is_timeout(const struct call *call)
 {
-    if (call_has_time64(call))
-        to->wide = from->wide;
-    else
-        to->plain = from->plain;
-}
-
-/* How long the call may go on after an interruption: the kernel counts the time-out from the beginning of each attempt,
- * and writes what is left of it where a message came. */
-static bool shorten_timeout(const struct call *call, uint64_t entry, union messages_timeout *rest)
-{
-    const bool wide = call_has_time64(call);
-    copy_timeout(call, rest, call->messages->timeout);
-    const int64_t seconds = wide ? rest->wide.tv_sec : rest->plain.tv_sec;
-    const int64_t nanoseconds = wide ? rest->wide.tv_nsec : rest->plain.tv_nsec;
-    if (seconds < 0 || nanoseconds < 0 || (uint64_t)nanoseconds >= NANOSECONDS_A_SECOND ||
-        (uint64_t)seconds > UINT64_MAX / NANOSECONDS_A_SECOND - 1)
+    int64_t seconds, nanoseconds;
+    if (call->messages->timeout == NULL)
+        return true;
+    if (!call_may_follow(call->messages->timeout))
         return false;
-    uint64_t whole = (uint64_t)seconds * NANOSECONDS_A_SECOND + (uint64_t)nanoseconds;
-    uint64_t left = retry_remaining(whole, entry, clock_now());
-    if (wide) {
-        rest->wide.tv_sec = (int64_t)(left / NANOSECONDS_A_SECOND);
-        rest->wide.tv_nsec = (int32_t)(left % NANOSECONDS_A_SECOND);
-    } else {
-        rest->plain.tv_sec = (time_t)(left / NANOSECONDS_A_SECOND);
-        rest->plain.tv_nsec = (long)(left % NANOSECONDS_A_SECOND);
-    }
-    return true;
+    messages_timeout_read(call->messages->timeout, call_has_time64(call), &seconds, &nanoseconds);
+    return seconds >= 0 && nanoseconds >= 0 && (uint64_t)nanoseconds < NANOSECONDS_A_SECOND;
 }
 
-static void settle_messages(const struct call *call, struct outcome *outcome, int *error)
+/* The kernel counts the timeout from the beginning of each attempt. */
+static void keep_timeout(const struct call *call, uint64_t entry)
 {
-    union messages_timeout rest;
-    struct messages again = *call->messages;
-    struct call going_on = *call;
-    going_on.messages = &again;
-    if (*error == EINTR && again.timeout != NULL && shorten_timeout(call, outcome->entry, &rest))
-        again.timeout = &rest;
-    settle(&going_on, outcome, error);
-    if (outcome->result > 0 && again.timeout == &rest)
-        copy_timeout(call, call->messages->timeout, &rest);
+    int64_t seconds, nanoseconds;
+    if (call->messages->timeout == NULL)
+        return;
+    messages_timeout_read(call->messages->timeout, call_has_time64(call), &seconds, &nanoseconds);
+    if ((uint64_t)seconds < (UINT64_MAX - entry) / NANOSECONDS_A_SECOND - 1)
+        call->messages->until = entry + (uint64_t)seconds * NANOSECONDS_A_SECOND + (uint64_t)nanoseconds;
 }
 
 static void finish_messages(const struct call *call, const struct outcome *all, socklen_t room, int *error)
@@ -388,10 +366,10 @@ static void finish_messages(const struct call *call, const struct outcome *all, 
 int receive_messages(const struct call *call)
 {
     const struct messages *messages = call->messages;
-    if (!is_handled(call) || messages->count == 0 || !call_may_follow(messages->each))
+    if (!is_handled(call) || messages->count == 0 || !call_may_follow(messages->each) || !is_timeout(call))
         return (int)next_receive(call, 0, call->flags);
     uint64_t word = identified_word(call->fd);
-    if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word))
+    if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word) && !query_filtered())
         return receive_first(call, word);
     int *const error = thread_get()->error;
     const int entry_error = *error;
@@ -401,8 +379,9 @@ int receive_messages(const struct call *call)
         outcome.entry = clock_now();
     const socklen_t room = least_room(messages);
     outcome.result = next_receive(call, 0, call->flags);
-    if (outcome.result < 0)
-        settle_messages(call, &outcome, error);
+    if (outcome.result < 0 && *error == EINTR)
+        keep_timeout(call, outcome.entry);
+    settle(call, &outcome, error);
     if (outcome.result < 0) {
         struct call first = message_of(call, 0);
         return (int)finish(&first, &outcome, error, entry_error);

@@ -101,8 +101,9 @@ __attribute__((cold, noinline)) static void meet(const struct call *call, const 
     if (!complete && query_allowed()) {
         if (connection_type(word) == 0)
             record->socket_type = (uint8_t)report_learn_type(call->fd);
-        /* A socket made here has no peer but by connect, which was noted. */
-        query_endpoints(call->fd, !noted && connection_type(word) == 0, &endpoints);
+        /* A socket made here has no peer but by connect, which was noted; and by MSG_FASTOPEN, which was not. */
+        bool maybe_connected = connection_type(word) == 0 || (connection_is_stream(word) && connection_is_inet(word));
+        query_endpoints(call->fd, !noted && maybe_connected, &endpoints);
         endpoints_set(call->fd, record->connection, &endpoints);
     } else if ((word & CONNECTION_LOCAL_OWED) == 0) {
         return; /* accept or connect has told it */

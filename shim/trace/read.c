@@ -147,24 +147,26 @@ void references_free(struct references *references)
     *references = (struct references){0};
 }
 
-static bool copy_whole(const struct recvshim_slot *slot, uint64_t position, uint64_t slots,
-                       struct recvshim_record *record)
+/* Tells of a slot that is not whole how it stood when it was looked at, once: it may have become whole since. */
+static enum standing copy_whole(const struct recvshim_slot *slot, uint64_t position, uint64_t slots,
+                                struct recvshim_record *record)
 {
     uint64_t word = atomic_load_explicit(&slot->state, memory_order_acquire);
-    if (standing_of(word, position, slots) != STANDING_WHOLE)
-        return false;
+    enum standing standing = standing_of(word, position, slots);
+    if (standing != STANDING_WHOLE)
+        return standing;
     uint64_t words[RECVSHIM_PAYLOAD_WORDS];
     for (size_t i = 0; i < RECVSHIM_PAYLOAD_WORDS; i++)
         words[i] = atomic_load_explicit(&slot->payload[i], memory_order_relaxed);
     uint64_t claim = atomic_load_explicit(&slot->tail, memory_order_relaxed);
     atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&slot->state, memory_order_relaxed) != word)
-        return false;
-    /* In a live ring the tail always agrees; in a copy of one (cp) only this tells a torn record. */
+        return STANDING_NEWER;
+    /* In a live ring the tail always agrees; in a copy of one (cp) only this tells a torn record, which is lost. */
     if (claim >> 2 != word >> 2)
-        return false;
+        return STANDING_NEWER;
     memcpy(record, words, sizeof *record);
-    return true;
+    return STANDING_WHOLE;
 }
 
 /* A walk over what is new. `take` does with a slot whatever the walk is for, notes or a copy, and tells how the slot
@@ -193,11 +195,9 @@ static enum standing hand_over(struct walk *walk, uint64_t position, uint64_t *t
     const struct trace *trace = walk->reader->trace;
     const struct recvshim_slot *slot = reader_slot(trace, walk->number, position);
     struct recvshim_record record;
-    if (!copy_whole(slot, position, trace->header.slots, &record)) {
-        uint64_t word = atomic_load_explicit(&slot->state, memory_order_acquire);
-        enum standing standing = standing_of(word, position, trace->header.slots);
-        return standing == STANDING_WHOLE ? STANDING_NEWER : standing; /* torn: its record is lost */
-    }
+    enum standing standing = copy_whole(slot, position, trace->header.slots, &record);
+    if (standing != STANDING_WHOLE)
+        return standing;
     *time = record.time;
     walk->reader->delivered++;
     walk->visit(walk->context, &record);
@@ -307,7 +307,7 @@ bool reader_fetch(struct reader *reader, struct reference reference, struct recv
     uint64_t position = reference.place & POSITION_MASK;
     const struct recvshim_slot *slot =
         reader_slot(reader->trace, (uint32_t)(reference.place >> POSITION_BITS), position);
-    if (copy_whole(slot, position, reader->trace->header.slots, record)) {
+    if (copy_whole(slot, position, reader->trace->header.slots, record) == STANDING_WHOLE) {
         reader->delivered++;
         return true;
     }

@@ -19,7 +19,7 @@ bool repair_possible(const struct trace *trace)
 
 bool repair_slot(struct recvshim_slot *slot)
 {
-    uint64_t word = atomic_load_explicit(&slot->state, memory_order_acquire);
+    uint64_t word = atomic_load_explicit(&slot->state, memory_order_relaxed);
     if (recvshim_state_of(word) != RECVSHIM_STATE_BUSY)
         return false;
     /* EPERM: it lives. A tid in use again: the slot stays as it is, which loses a slot and harms nothing. So does a tid
@@ -27,7 +27,9 @@ bool repair_slot(struct recvshim_slot *slot)
     if (kill((pid_t)recvshim_tid_of(word), 0) == 0 || errno != ESRCH)
         return false;
     uint64_t abandoned = (word & ~UINT64_C(3)) | RECVSHIM_STATE_ABANDONED;
-    return atomic_compare_exchange_strong_explicit(&slot->state, &word, abandoned, memory_order_acq_rel,
+    /* What the dead have stored comes before this: the kernel, which says that they are no more, has ordered it so.
+     * Release: and it comes before what whoever takes the slot will store. */
+    return atomic_compare_exchange_strong_explicit(&slot->state, &word, abandoned, memory_order_release,
                                                    memory_order_relaxed);
 }
 

@@ -3,7 +3,6 @@
 #include <netinet/in.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <unistd.h>
 
 ssize_t recv(int fd, void *buffer, size_t length, int flags)
 {
@@ -11,14 +10,6 @@ ssize_t recv(int fd, void *buffer, size_t length, int flags)
     (void)buffer;
     (void)length;
     (void)flags;
-    return 1;
-}
-
-ssize_t read(int fd, void *buffer, size_t length)
-{
-    (void)fd;
-    (void)buffer;
-    (void)length;
     return 1;
 }
 

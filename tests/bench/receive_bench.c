@@ -280,7 +280,6 @@ static const struct scenario scenarios[] = {
     /* Under null_recv.so only: nobody fills these. */
     {"null", 32768, 1, 1, open_tcp, fill_nothing, receive},
     {"nullmsg", 32768, 1, 1, open_tcp, fill_nothing, receive_message},
-    {"nullread", 32768, 1, 1, open_tcp, fill_nothing, read_bytes},
     {"null6", 32768, 1, 1, open_udp, fill_nothing, receive_from},
 };
 

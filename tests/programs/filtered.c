@@ -1,10 +1,12 @@
 /* Installs a filter under which every system call but the few of its own kills it, and goes on receiving, until the
- * peer hangs up and it closes; with thread=1 in a new thread too, with tcp=1 over TCP, with seccomp=1 by seccomp(2). */
+ * peer hangs up and it closes; with thread=1 in a new thread too, with tcp=1 over TCP, with seccomp=1 by seccomp(2);
+ * with fork=1 all in a child that has not received before. */
 #include "allow.h"
 #include "victim.h"
 
 #include <pthread.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 
 static int fds[2];
 
@@ -48,6 +50,17 @@ int main(int argc, char **argv)
         tcp_pair(fds, NULL);
     else
         pair(SOCK_STREAM, fds);
+    if (number(argv, "fork", 0) != 0) {
+        int status;
+        pid_t child = fork();
+        must(child >= 0, "fork");
+        if (child != 0) {
+            close(fds[0]);
+            close(fds[1]);
+            must(waitpid(child, &status, 0) == child, "waitpid");
+            return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+        }
+    }
     filter(with_threads, number(argv, "seccomp", 0) != 0);
     say("received", exchange(fds, 100));
     if (with_threads) {

@@ -86,7 +86,6 @@ bool fixture_claim(const struct trace *trace, uint32_t shard, uint64_t position,
         atomic_fetch_add_explicit(&trace->cursors[shard].dropped, 1, memory_order_relaxed);
         return false;
     }
-    atomic_thread_fence(memory_order_release);
     atomic_store_explicit(&slot->tail, claim, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
     return true;
