@@ -34,25 +34,26 @@ static void forget(void)
 }
 
 /* In the child, which has one thread. Asked at once and not with the first receive: the program may install a filter of
- * seccomp before it, which kills for a call that it does not expect (sshd's child that talks to whoever comes). */
+ * seccomp before it, which kills for a call that it does not expect (sshd's child that talks to whoever comes). What the
+ * kernel has not cleared is its parent's: one that is too old, or qemu's emulation of processes, which says it would. */
 static void learn(void)
 {
+    uint32_t pid = (uint32_t)syscall(SYS_getpid);
+    if (atomic_load_explicit(&process_identity->pid, memory_order_relaxed) != pid)
+        forget();
     atomic_store_explicit(&process_identity->forked_by, (uint32_t)syscall(SYS_getppid), memory_order_relaxed);
-    atomic_store_explicit(&process_identity->forked_pid, (uint32_t)syscall(SYS_getpid), memory_order_relaxed);
+    atomic_store_explicit(&process_identity->forked_pid, pid, memory_order_relaxed);
 }
 
 void process_start(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *map = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map != MAP_FAILED && madvise(map, page, MADV_WIPEONFORK) == 0) {
+    if (map != MAP_FAILED && madvise(map, page, MADV_WIPEONFORK) == 0)
         process_identity = map;
-    } else {
-        if (map != MAP_FAILED)
-            munmap(map, page);
-        pthread_atfork(NULL, NULL, forget); /* all that an older kernel allows */
-    }
-    pthread_atfork(NULL, NULL, learn); /* after that: children's handlers run in the order of their registration */
+    else if (map != MAP_FAILED)
+        munmap(map, page);
+    pthread_atfork(NULL, NULL, learn);
 }
 
 /* Libc's note of this thread's tid; NULL where it is not to be trusted, or not to be found: a thread that received
