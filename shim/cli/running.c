@@ -231,7 +231,7 @@ static void say_why(const struct running *running, struct inspection *inspection
     if (running->preloaded == ANSWER_NO)
         why = "was started without the library: its environment had no LD_PRELOAD that names it";
     else if (running->preloaded == ANSWER_UNKNOWN)
-        why = "was started without the library, as far as can be seen: its environment can no longer be read";
+        why = "was started without the library, as far as can be seen: it has overwritten its environment";
     else if (!is_in_its_files(running, path))
         why = "was started with an LD_PRELOAD that names a library which is not there, for it";
     else

@@ -542,6 +542,15 @@ class Processes(Check):
             status, _, answer, _ = self.look(pid)
             self.assertEqual((status, answer[:34]), (0, "has the library, and no trace: it "))
 
+    def test_calls_that_are_not_handled(self):
+        path = self.build("reading", "-DBY_READ")
+        with self.under(path, "wait") as pid:
+            status, _, answer, _ = self.look(pid)
+            self.assertEqual((status, answer), (0, "is traced; but reading imports read, and no call that is handled: start "
+                                                "it anew with --calls all"))
+        with self.started(path, "wait") as pid:
+            self.assertIn("start it anew with recvshim run --calls all, or ", self.look(pid)[3][1])
+
     def test_own_calls(self):
         with self.started(self.plain, "wait", LD_PRELOAD=self.library, RECVSHIM_CALLS="read") as pid:
             answer = self.check_json("-p", str(pid))
@@ -557,7 +566,7 @@ class Processes(Check):
 
     def test_overwritten_environment(self):
         with self.started("env", "-i", "A=1", self.plain, "title") as pid:
-            self.assertIn("its environment can no longer be read", self.look(pid)[2])
+            self.assertIn("as far as can be seen: it has overwritten its environment", self.look(pid)[2])
         with self.under(self.plain, "title") as pid:
             self.assertEqual(self.look(pid)[2], "is traced")
 
@@ -599,7 +608,7 @@ class Processes(Check):
         plugin = self.build("plugin.so", "-shared", "-fPIC", source=source)
         path = self.build("loading", "-DPLUGINS")
         _, lines = self.check_text(path)
-        self.assertEqual(self.row(lines, "plugins"), "libraries may be loaded later, and are not in this list: loading; "
+        self.assertEqual(self.row(lines, "plugins"), "may be loaded later (dlopen), and are not in this list: loading; "
                          "recvshim check -p PID has them")
         self.assertNotIn("recvmsg", "".join(lines))
         with self.under(path, "load", plugin) as pid:
