@@ -167,6 +167,8 @@ static struct trace_error open_memory(const struct arguments *arguments, struct 
             "a disk",
             0};
     int fd = memfd_create("recvshim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 && errno == ENOSYS)
+        return (struct trace_error){"needs Linux 3.17; give --trace a file", 0};
     if (fd < 0)
         return (struct trace_error){"cannot be made", errno};
     struct trace_error error = trace_format(fd, &arguments->settings.trace);
