@@ -5,6 +5,7 @@
 
 #include "call.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -78,6 +79,19 @@ void next_start(void);
     }
 NEXT_TABLE(NEXT_GETTER)
 #undef NEXT_GETTER
+
+/* What waits for a deadline: libc's own definitions, past those of other preloads, whose clocks may go otherwise
+ * (libfaketime). Until the constructor has run, what the loader has found. */
+#define NEXT_LIBC_TABLE(X)                                                                                             \
+    X(clock_gettime, int, (clockid_t, struct timespec *))                                                              \
+    X(clock_nanosleep, int, (clockid_t, int, const struct timespec *, struct timespec *))                              \
+    X(ppoll, int, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))
+
+#define NEXT_LIBC_POINTER(name, result, parameters)                                                                    \
+    typedef result next_libc_##name##_function parameters;                                                             \
+    extern _Atomic(next_libc_##name##_function *) next_libc_##name;
+NEXT_LIBC_TABLE(NEXT_LIBC_POINTER)
+#undef NEXT_LIBC_POINTER
 
 /* Whether recv and recvfrom are one library's: another preload that stands in for just one of them must get it. */
 bool next_recv_is_recvfrom(void);

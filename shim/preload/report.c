@@ -100,8 +100,9 @@ __attribute__((cold, noinline)) static void meet(const struct call *call, const 
     if (!complete && query_allowed()) {
         if (connection_type(word) == 0)
             record->socket_type = (uint8_t)report_learn_type(call->fd);
-        /* A socket made here has no peer but by connect, which was noted. */
-        query_endpoints(call->fd, !noted && connection_type(word) == 0, &endpoints);
+        /* A socket made here has no peer but by connect, which was noted; or past us, by another preload's connect. */
+        bool unseen = connection_type(word) == 0 || (bits & CONNECTION_CONNECTED) != 0;
+        query_endpoints(call->fd, !noted && unseen, &endpoints);
         endpoints_set(call->fd, record->connection, &endpoints);
     } else if ((word & CONNECTION_LOCAL_OWED) == 0) {
         return; /* accept or connect has told it */
