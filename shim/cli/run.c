@@ -33,7 +33,7 @@ struct arguments {
     const char *trace; /* NULL: in memory, and gone in the end */
     struct output_options output;
     bool quiet;
-    char library[PATH_MAX];
+    struct own_library library;
 };
 
 /* From KEY_SIZE on, an option is the variable of its name in capitals: --eintr sets RECVSHIM_EINTR. */
@@ -167,6 +167,8 @@ static struct trace_error open_memory(const struct arguments *arguments, struct 
             "a disk",
             0};
     int fd = memfd_create("recvshim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 && errno == ENOSYS)
+        return (struct trace_error){"needs Linux 3.17; give --trace a file", 0};
     if (fd < 0)
         return (struct trace_error){"cannot be made", errno};
     struct trace_error error = trace_format(fd, &arguments->settings.trace);
@@ -305,9 +307,10 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
     if (inspect_reason(&inspection) != NULL && !arguments->quiet)
         message("%s: %s", inspection.verdict == INSPECT_CLEARED ? arguments->command[0] : inspection.resolution.path,
                 inspect_reason(&inspection));
-    /* Another libc's loader does not pass over what it cannot load: the program would not start. */
-    if (inspection.verdict != INSPECT_OTHER_LIBC)
-        preload(arguments->library);
+    /* Another libc's loader does not pass over what it cannot load: the program would not start. That of another kind
+     * of machine would only write that it cannot preload the library. */
+    if (inspection.verdict != INSPECT_OTHER_LIBC && inspection.verdict != INSPECT_OTHER_KIND)
+        preload(arguments->library.preload);
 
     uint64_t started = clock_now();
     struct launch launch;
@@ -350,14 +353,14 @@ int command_run(int argc, char **argv)
     if (!take_environment(&arguments))
         return STATUS_RUN_FAILED;
     take_faults(&arguments);
-    if (!library_find(arguments.library)) {
-        message("%s: the library is not there; set RECVSHIM_LIBRARY to its path", arguments.library);
+    if (!library_find(&arguments.library)) {
+        message("%s: the library is not there; set RECVSHIM_LIBRARY to its path", arguments.library.path);
         return STATUS_RUN_FAILED;
     }
     /* The loader splits LD_PRELOAD at colons and spaces, and knows no escape. */
-    if (strpbrk(arguments.library, ": ") != NULL) {
+    if (strpbrk(arguments.library.preload, ": ") != NULL) {
         message("%s: the loader takes no path with a colon or a space; set RECVSHIM_LIBRARY to another",
-                arguments.library);
+                arguments.library.path);
         return STATUS_RUN_FAILED;
     }
 

@@ -70,9 +70,9 @@ static const char *last_part(const char *path)
 /* By its name: it may be another copy, of another class, or of another mount namespace. */
 static bool is_library(const char *path)
 {
-    char own[PATH_MAX];
-    library_find(own);
-    return strcmp(last_part(path), "librecvshim.so") == 0 || strcmp(last_part(path), last_part(own)) == 0;
+    struct own_library own;
+    library_find(&own);
+    return strcmp(last_part(path), "librecvshim.so") == 0 || strcmp(last_part(path), last_part(own.path)) == 0;
 }
 
 /* Returns false, and sets errno, where its maps cannot be read. */

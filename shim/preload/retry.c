@@ -26,6 +26,12 @@ uint64_t retry_remaining(uint64_t timeout, uint64_t entry, uint64_t now)
     return timeout > spent ? timeout - spent : 0;
 }
 
+void retry_let_handlers_run(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+}
+
 static void count(uint32_t *retries)
 {
     if (*retries != UINT32_MAX)
@@ -70,7 +76,7 @@ static bool is_nonblocking(int fd)
 /* poll, a cancellation point only where `cancellable`: past libc it is none. */
 static int poll_for(struct pollfd *fds, nfds_t count, struct timespec *limit, bool cancellable)
 {
-    return cancellable ? ppoll(fds, count, limit, NULL) : (int)syscall(SYS_ppoll, fds, count, limit, NULL, 0);
+    return cancellable ? next_libc_ppoll(fds, count, limit, NULL) : (int)syscall(SYS_ppoll, fds, count, limit, NULL, 0);
 }
 
 /* A receive that goes on under a time-out. */
@@ -149,8 +155,10 @@ static bool wait_on(const struct call *call, const struct retry_terms *terms, st
     if (waiting->seen != 0)
         pause_shortly(waiting);
     for (bool interrupted = false;; interrupted = true) {
-        if (interrupted)
+        if (interrupted) {
+            retry_let_handlers_run();
             waiting->timeout = receive_timeout(call->fd); /* another thread may have changed it, or a handler */
+        }
         /* An expiry that coincides with a signal is an expiry. What was gathered is returned at the latest with the
          * deadline: where that was taken away, now. */
         uint64_t rest = retry_remaining(waiting->timeout, waiting->entry, clock_now());
@@ -252,6 +260,7 @@ struct retried retry(const struct call *call, const struct retry_terms *terms)
     if (terms->interruptions != 0 && absorb_made_up(call, terms, &done))
         return done;
     for (;;) {
+        retry_let_handlers_run();
         /* Asked anew each time: another process may have set it, another thread, a handler. */
         uint64_t timeout = waits && terms->may_ask ? receive_timeout(call->fd) : RETRY_FOR_EVER;
         bool unknown = waits && !terms->may_ask && terms->may_time_out(call->fd);

@@ -661,37 +661,32 @@ def mosquitto(run):
 COOKIE = 37  # bytes with which each connection to iperf3 begins
 
 
-def iperf3(run):
-    """At the end of a test the server leaves unread what is still under way, so that of its streams only its own account
-    tells what it got."""
-    port = services.free_port()
-    log = run.start("iperf3", "-s", "-J", "-p", str(port), "-B", "127.0.0.1", tcp=[port])
-    client = ["iperf3", "-J", "-c", "127.0.0.1", "-p", str(run.before(port))]
-    output, accounts = [], []
-    for options in (["-n", "30M", "-P", "2"], ["-n", "1M"], ["-n", "10M", "-R"]):
-        output.append("error" in json.loads(run.tool(*client, *options)))
-        # Its account of a test comes when it has stopped listening, and before it does so again.
-        deadline = time.monotonic() + LIMIT
-        while not (len(accounts) == len(output) and services.listens(port)) and time.monotonic() < deadline:
+def json_once_whole(run, name):
+    deadline = time.monotonic() + LIMIT
+    while True:
+        try:
+            return json.loads(run.read(name))
+        except json.JSONDecodeError:
+            if time.monotonic() > deadline:
+                raise
             time.sleep(0.01)
-            accounts = json_values(run.read(os.path.basename(log)))
-    ports = []
-    for test in accounts:
-        for connection, stream in zip(test["start"]["connected"], test["end"]["streams"]):
+
+
+def iperf3(run):
+    """A server for each test. At the end of one it leaves unread what is still under way, so that of its streams only its
+    own account tells what it got."""
+    output, ports = [], []
+    for options in (["-n", "30M", "-P", "2"], ["-n", "1M"], ["-n", "10M", "-R"]):
+        port = services.free_port()
+        log = run.start("iperf3", "-s", "-1", "-J", "-p", str(port), "-B", "127.0.0.1", tcp=[port])
+        client = ["iperf3", "-J", "-c", "127.0.0.1", "-p", str(run.before(port)), *options]
+        output.append(json.loads(run.tool(*client, check=False)).get("error"))
+        account = json_once_whole(run, os.path.basename(log))
+        for connection, stream in zip(account["start"]["connected"], account["end"]["streams"]):
             ports.append(connection["remote_port"])
-            run.ledger.bytes[ports[-1]] = stream["receiver"]["bytes"] * (not stream["receiver"]["sender"]) + COOKIE
+            received = 0 if stream["receiver"]["sender"] else stream["receiver"]["bytes"]
+            run.ledger.bytes[ports[-1]] = received + COOKIE
     return Told(output, [Account("its JSON", sum(run.ledger.bytes[port] for port in ports), ports)])
-
-
-def json_values(text):
-    """As many as are whole of those that stand one after the other."""
-    values, decoder = [], json.JSONDecoder()
-    with contextlib.suppress(json.JSONDecodeError):
-        while text := text.lstrip():
-            value, end = decoder.raw_decode(text)
-            values.append(value)
-            text = text[end:]
-    return values
 
 
 # ---- clients ----
