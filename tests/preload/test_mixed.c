@@ -184,7 +184,6 @@ Test(mixed, children_without_a_library_run_on)
                               .env = {join("RECVSHIM_LIBRARY", lone_library())}, .native = true);
     cr_expect(exited_with(&job, 0));
     cr_expect(strstr(job.err, "ERROR: ld.so: object ") != NULL, "%s", job.err);
-    cr_expect_eq(lines_of(job.err), 2, "%s", job.err);
     struct ring ring = read_receives(trace_path());
     cr_expect_eq(ring.count, 2 * 2 * 10, "of the root and of its child by fork");
 }
