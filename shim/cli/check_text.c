@@ -77,20 +77,36 @@ static void add_consent(const struct text *text)
                  seen[0] != '\0' ? "" : ", and no call handled by default");
 }
 
+static enum reception judge(const struct text *text, const struct library **by)
+{
+    return reception_judge(&text->check->libraries, text->check->handled, by);
+}
+
 /* A process that has the library. */
 static void add_presence(const struct text *text)
 {
     const struct check_trace *trace = &text->check->trace;
-    add_verdict(text, trace->there && trace->tracing, trace->there ? " is traced" : " has the library, and no trace");
+    const struct library *by;
+    char list[RECEPTION_LIST_MAX];
+    bool blind = judge(text, &by) == RECEPTION_BLIND;
+    add_verdict(text, trace->there && trace->tracing && !blind,
+                trace->there ? " is traced" : " has the library, and no trace");
     if (!trace->there)
         add(text, ": it was started without RECVSHIM_TRACE, or could not open it");
     else if (!trace->tracing)
         add(text, ", and recording is switched off: recvshim control --tracing on");
+    if (!blind)
+        return;
+    reception_list(reception_of(&text->check->libraries, by), " and ", list);
+    add(text, "; but ");
+    add_name(text, library_name(by));
+    output_print(text->output, " imports %s, and no call that is handled: start it anew with --calls all", list);
 }
 
 static void print_headline(const struct text *text)
 {
     const struct inspection *inspection = &text->check->inspection;
+    const struct library *by;
     add_name(text, text->check->name);
     if (inspection->verdict == INSPECT_LIBRARY)
         add(text, " is a shared library, and traced in the programs that load it");
@@ -102,9 +118,10 @@ static void print_headline(const struct text *text)
         add_consent(text);
     add(text, "\n");
     if (inspection->verdict == INSPECT_UNLOADED)
-        add(text,
-            "  start it anew with recvshim run, or with the library in LD_PRELOAD; into one that runs it cannot be "
-            "loaded\n");
+        output_print(text->output,
+                     "  start it anew with recvshim run%s, or with the library in LD_PRELOAD; it cannot be "
+                     "loaded into one that runs\n",
+                     judge(text, &by) == RECEPTION_BLIND ? " --calls all" : "");
 }
 
 /* ---- the file ---- */
@@ -292,19 +309,24 @@ static const struct unseen {
     {TRAIT_SPLICE, false, "splice", "what goes from a socket into a pipe"},
     {TRAIT_PREADV2, false, "preadv2", "reads of a socket by it"},
     {TRAIT_SYSCALL, false, "syscall", "receives by raw system calls, should there be any"},
-    {TRAIT_PLUGINS, true, "plugins", "libraries may be loaded later, and are not in this list"},
 };
 
 static bool has_trait(const struct text *text, const struct library *item, uint32_t row)
 {
-    return (item->object.imports.traits >> unseen[row].trait & 1) != 0 &&
+    return library_has(item, unseen[row].trait) &&
            (unseen[row].anywhere || reception_is_central(&text->check->libraries, item));
 }
 
-static bool is_there(const struct text *text, uint32_t row)
+static bool loads(const struct text *text, const struct library *item, uint32_t row)
+{
+    (void)text, (void)row;
+    return library_has(item, TRAIT_PLUGINS);
+}
+
+static bool any(const struct text *text, choice *chosen, uint32_t row)
 {
     for (size_t i = 0; i < text->check->libraries.count; i++)
-        if (has_trait(text, &text->check->libraries.items[i], row))
+        if (chosen(text, &text->check->libraries.items[i], row))
             return true;
     return false;
 }
@@ -313,7 +335,7 @@ static void print_unseen(const struct text *text)
 {
     bool titled = false;
     for (uint32_t row = 0; row < sizeof unseen / sizeof unseen[0]; row++) {
-        if (!is_there(text, row))
+        if (!any(text, has_trait, row))
             continue;
         add(text, titled ? "" : "  never seen\n");
         titled = true;
@@ -321,8 +343,6 @@ static void print_unseen(const struct text *text)
         add(text, unseen[row].words);
         add(text, ": ");
         add_objects(text, has_trait, row);
-        if (unseen[row].trait == TRAIT_PLUGINS && text->check->running == NULL)
-            add(text, "; recvshim check -p PID has them");
         add(text, "\n");
     }
     if (text->check->running != NULL && text->check->running->rings > 0) {
@@ -330,6 +350,16 @@ static void print_unseen(const struct text *text)
         add_row(text, 4, "io_uring");
         output_print(text->output, "what it receives: the process has %u open\n", text->check->running->rings);
     }
+}
+
+static void print_plugins(const struct text *text)
+{
+    if (!any(text, loads, 0))
+        return;
+    add_row(text, 2, "plugins");
+    add(text, "may be loaded later (dlopen), and are not in this list: ");
+    add_objects(text, loads, 0);
+    add(text, text->check->running != NULL ? "\n" : "; recvshim check -p PID has them\n");
 }
 
 void check_text(const struct check *check, struct output *output, bool colour)
@@ -347,4 +377,5 @@ void check_text(const struct check *check, struct output *output, bool colour)
                 check->handled);
     print_calls(&text, "handled with --calls all", CALLS_ALL & ~check->handled);
     print_unseen(&text);
+    print_plugins(&text);
 }

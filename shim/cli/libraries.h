@@ -28,6 +28,11 @@ struct libraries {
 /* The last part of its path. */
 const char *library_name(const struct library *item);
 
+static inline bool library_has(const struct library *item, enum trait trait)
+{
+    return (item->object.imports.traits >> trait & 1) != 0;
+}
+
 #define LIBRARIES_CACHE "/etc/ld.so.cache"
 
 /* Where to look. */

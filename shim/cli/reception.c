@@ -6,22 +6,17 @@
 #include <stdio.h>
 #include <string.h>
 
-static bool makes_sockets(const struct library *item)
-{
-    return (item->object.imports.traits >> TRAIT_SOCKETS & 1) != 0;
-}
-
 bool reception_makes_sockets(const struct libraries *libraries)
 {
     for (size_t i = 0; i < libraries->count; i++)
-        if (makes_sockets(&libraries->items[i]))
+        if (library_has(&libraries->items[i], TRAIT_SOCKETS))
             return true;
     return false;
 }
 
 uint32_t reception_of(const struct libraries *libraries, const struct library *item)
 {
-    bool files = !makes_sockets(item) && reception_makes_sockets(libraries);
+    bool files = !library_has(item, TRAIT_SOCKETS) && reception_makes_sockets(libraries);
     return item->object.imports.calls & ~(files ? CALLS_ON_FILES : 0U);
 }
 
@@ -102,7 +97,7 @@ bool reception_advice(const struct libraries *libraries, uint32_t handled, char 
         return true;
     }
     for (size_t i = 0; i < libraries->count; i++) {
-        if ((libraries->items[i].object.imports.traits >> TRAIT_IO_URING & 1) == 0)
+        if (!library_has(&libraries->items[i], TRAIT_IO_URING))
             continue;
         snprintf(words, RECEPTION_WORDS_MAX, "%.255s uses io_uring, by which no receive is ever seen",
                  library_name(&libraries->items[i]));

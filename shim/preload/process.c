@@ -34,8 +34,10 @@ static void forget(void)
 }
 
 /* In the child, which has one thread. Asked at once and not with the first receive: the program may install a filter of
- * seccomp before it, which kills for a call that it does not expect (sshd's child that talks to whoever comes). What the
- * kernel has not cleared is its parent's: one that is too old, or qemu's emulation of processes, which says it would. */
+ * seccomp before it, which kills for a call that it does not expect (sshd's child that talks to whoever comes). What is
+ * not cleared by then is the parent's: qemu, where it emulates processes, says that it will clear the page, and does
+ * not.
+ */
 static void learn(void)
 {
     uint32_t pid = (uint32_t)syscall(SYS_getpid);
@@ -49,11 +51,18 @@ void process_start(void)
 {
     size_t page = (size_t)sysconf(_SC_PAGESIZE);
     void *map = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (map != MAP_FAILED && madvise(map, page, MADV_WIPEONFORK) == 0)
+    if (map != MAP_FAILED && madvise(map, page, MADV_WIPEONFORK) == 0) {
         process_identity = map;
-    else if (map != MAP_FAILED)
-        munmap(map, page);
-    pthread_atfork(NULL, NULL, learn);
+    } else {
+        if (map != MAP_FAILED)
+            munmap(map, page);
+        pthread_atfork(NULL, NULL, forget); /* all that an older kernel allows */
+    }
+}
+
+void process_learn_forks(void)
+{
+    pthread_atfork(NULL, NULL, learn); /* after forget(): children's handlers run in the order of their registration */
 }
 
 /* Libc's note of this thread's tid; NULL where it is not to be trusted, or not to be found: a thread that received

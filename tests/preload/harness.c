@@ -100,6 +100,12 @@ static const char *preload_path(void)
     return getenv("RECVSHIM_TEST_EMULATOR") != NULL ? library_path() : PRELOAD;
 }
 
+bool under_qemu(void)
+{
+    const char *emulator = getenv("RECVSHIM_TEST_EMULATOR");
+    return emulator != NULL && strstr(emulator, "qemu") != NULL;
+}
+
 static bool is_victim(const char *program)
 {
     const char *victims = chosen("RECVSHIM_TEST_VICTIMS", VICTIMS);

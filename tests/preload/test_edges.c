@@ -61,6 +61,7 @@ Test(edges, a_handler_that_vforks_in_the_midst_of_vfork)
 
 Test(edges, a_filter_of_a_child_of_vfork_is_not_its_parents)
 {
+    NOT_UNDER_QEMU("it has no filters of seccomp");
     as_natively("vfork-filter", NULL);
     struct ring ring = read_trace(trace_path());
     for (long long i = 0; i < ring.count; i++)
@@ -89,6 +90,7 @@ Test(edges, a_process_forked_by_a_child_of_vfork)
 
 Test(edges, a_handler_that_jumps_out_of_vfork)
 {
+    NOT_UNDER_QEMU("vfork is a fork");
     struct finished job = as_natively("vfork-jumped-out-of", NULL);
     struct ring ring = read_trace(trace_path());
     expect_connections(&ring, 3);

@@ -213,9 +213,10 @@ static void show_strict(void)
     syscall(SYS_exit, 0);
 }
 
-/* What the kernel refuses. */
+/* What the kernel refuses. On 32-bit machines libc itself follows the pointers, to convert times. */
 static void show_refused(void)
 {
+    const bool libc_follows = sizeof(void *) == 4;
     int fds[2];
     char byte;
     pair(SOCK_STREAM, fds);
@@ -225,9 +226,9 @@ static void show_refused(void)
     say("bad_buffer", receive_by(call, fds[0], (void *)8, 4, 0, NULL, NULL) < 0 ? errno : 0);
     for (int i = 0; i < 3; i++) {
         void *bad = (void *)(uintptr_t)(i == 0 ? 0 : i == 1 ? 16 : UINTPTR_MAX - 64);
-        if (strcmp(call, "recvmsg") == 0)
+        if (strcmp(call, "recvmsg") == 0 && !libc_follows)
             say("bad_message", recvmsg(fds[0], bad, 0) < 0 ? errno : 0);
-        if (strcmp(call, "recvmmsg") == 0)
+        if (strcmp(call, "recvmmsg") == 0 && !libc_follows)
             say("bad_messages", recvmmsg(fds[0], bad, 1, 0, NULL) < 0 ? errno : 0);
         if (strcmp(call, "readv") == 0)
             say("bad_vector", readv(fds[0], bad, 1) < 0 ? errno : 0);
@@ -243,7 +244,8 @@ static void show_refused(void)
         struct timespec bad_time = {.tv_nsec = 2000000000};
         say("no_messages", recvmmsg(fds[0], &one, 0, 0, NULL));
         say("bad_timeout", recvmmsg(fds[0], &one, 1, 0, &bad_time) < 0 ? errno : 0);
-        say("bad_timeout_pointer", recvmmsg(fds[0], &one, 1, 0, (struct timespec *)8) < 0 ? errno : 0);
+        if (!libc_follows)
+            say("bad_timeout_pointer", recvmmsg(fds[0], &one, 1, 0, (struct timespec *)8) < 0 ? errno : 0);
     }
     say("still_there", receive_by(call, fds[0], &byte, 1, 0, NULL, NULL));
 }

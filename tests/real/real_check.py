@@ -51,7 +51,9 @@ class Check(unittest.TestCase):
         if shutil.which(compiler) is None:
             raise unittest.SkipTest(f"{compiler} is not installed")
         path = cls.path(name)
-        subprocess.run([compiler, "-O1", "-o", path, os.path.join(HERE, source), *options], check=True, timeout=LIMIT)
+        # The package gcc-multilib, which has a link to them, is at odds with all cross compilers.
+        headers = ["-idirafter", "/usr/include/x86_64-linux-gnu"] if "-m32" in options else []
+        subprocess.run([compiler, "-O1", "-o", path, os.path.join(HERE, source), *options, *headers], check=True, timeout=LIMIT)
         return path
 
     def write(self, name, text, mode=0o755):
@@ -244,6 +246,17 @@ class Kinds(Check):
         self.assertNotIn("\x1b", done.stdout)
         self.assertIn("\\x1b[31m\\x0ax\"y\\, for hostile", done.stdout)
         self.assertEqual(self.check_json(path)["objects"][1]["name"], "\x1b[31m\nx\"y\\")
+
+    def test_long_names(self):
+        """More than the buffer of the output holds, and four times as much once it is escaped."""
+        names = [f"lib{i}" + "\x01" * 4090 for i in range(12)]
+        libraries = [self.build(f"liblong{i}.so", "-shared", "-fPIC", f"-Wl,-soname,{name}") for i, name in enumerate(names)]
+        path = self.build("long", "-Wl,--no-as-needed", *libraries)
+        answer = self.check_json(path)
+        self.assertEqual([item["name"] for item in answer["objects"] if item["path"] is None], names)
+        _, lines = self.check_text(path)
+        missing = [line.split()[1] for line in lines if line.startswith("  missing ")]
+        self.assertEqual(missing, [name.replace("\x01", "\\x01") + "," for name in names])
 
     def test_missing_library(self):
         library = self.build("libgone.so", "-shared", "-fPIC", "-Wl,-soname,libgone.so")
@@ -542,6 +555,15 @@ class Processes(Check):
             status, _, answer, _ = self.look(pid)
             self.assertEqual((status, answer[:34]), (0, "has the library, and no trace: it "))
 
+    def test_calls_that_are_not_handled(self):
+        path = self.build("reading", "-DBY_READ")
+        with self.under(path, "wait") as pid:
+            status, _, answer, _ = self.look(pid)
+            self.assertEqual((status, answer), (0, "is traced; but reading imports read, and no call that is handled: start "
+                                                "it anew with --calls all"))
+        with self.started(path, "wait") as pid:
+            self.assertIn("start it anew with recvshim run --calls all, or ", self.look(pid)[3][1])
+
     def test_own_calls(self):
         with self.started(self.plain, "wait", LD_PRELOAD=self.library, RECVSHIM_CALLS="read") as pid:
             answer = self.check_json("-p", str(pid))
@@ -557,9 +579,20 @@ class Processes(Check):
 
     def test_overwritten_environment(self):
         with self.started("env", "-i", "A=1", self.plain, "title") as pid:
-            self.assertIn("its environment can no longer be read", self.look(pid)[2])
+            self.assertIn("as far as can be seen: it has overwritten its environment", self.look(pid)[2])
         with self.under(self.plain, "title") as pid:
             self.assertEqual(self.look(pid)[2], "is traced")
+
+    def test_long_names(self):
+        """More than the buffer of the output holds, and four times as much once it is escaped."""
+        names = [f"lib{i}" + "\x01" * 4090 for i in range(12)]
+        libraries = [self.build(f"liblong{i}.so", "-shared", "-fPIC", f"-Wl,-soname,{name}") for i, name in enumerate(names)]
+        path = self.build("long", "-Wl,--no-as-needed", *libraries)
+        answer = self.check_json(path)
+        self.assertEqual([item["name"] for item in answer["objects"] if item["path"] is None], names)
+        _, lines = self.check_text(path)
+        missing = [line.split()[1] for line in lines if line.startswith("  missing ")]
+        self.assertEqual(missing, [name.replace("\x01", "\\x01") + "," for name in names])
 
     def test_missing_library(self):
         gone = self.path("gone/librecvshim.so")
@@ -599,7 +632,7 @@ class Processes(Check):
         plugin = self.build("plugin.so", "-shared", "-fPIC", source=source)
         path = self.build("loading", "-DPLUGINS")
         _, lines = self.check_text(path)
-        self.assertEqual(self.row(lines, "plugins"), "libraries may be loaded later, and are not in this list: loading; "
+        self.assertEqual(self.row(lines, "plugins"), "may be loaded later (dlopen), and are not in this list: loading; "
                          "recvshim check -p PID has them")
         self.assertNotIn("recvmsg", "".join(lines))
         with self.under(path, "load", plugin) as pid:
