@@ -122,6 +122,7 @@ Test(deadline, expires_together_with_a_signal)
  * that nothing interrupts. */
 Test(deadline, gathering_stops_at_the_urgent_mark)
 {
+    NOT_UNDER_QEMU("a tick may come before the receive that it is to interrupt");
     static const char *const ways[][2] = {
         {"inline=0", "apart=0"}, {"inline=0", "apart=1"}, {"inline=1", "apart=0"}, {"inline=1", "apart=1"}};
     static const char *const keys[] = {"first", "at_mark", "second", "first_of_second"};

@@ -45,6 +45,7 @@ static struct ring run_by(const char *victim, const char *way, uint32_t call, co
 
 Test(receive_calls, a_stream_to_its_end)
 {
+    NOT_UNDER_QEMU("it cuts TCP_INFO to an int");
     FOR_EACH_CALL(call)
     {
         struct ring ring = run_by("by_call", "stream", call, NULL, true);
