@@ -161,3 +161,16 @@ Test(edges, a_listener_that_could_not_be_connected)
         cr_expect_eq(record->local_port, said(&job, "listener"));
     }
 }
+
+/* On i386 fcntl has two forms, of which each object has the one that it was linked with. */
+Test(edges, open_file_description_locks)
+{
+    static const char *const victims[] = {"locks", "old_locks"};
+    for (size_t i = 0; i < 2; i++) {
+        struct finished native = RUN(.argv = {victims[i]}, .native = true);
+        struct finished job = RUN(.argv = {victims[i]});
+        cr_assert(exited_with(&native, 0));
+        cr_expect_eq(said(&native, "start"), 100);
+        cr_expect_str_eq(job.out, native.out, "%s", victims[i]);
+    }
+}
