@@ -3,14 +3,18 @@
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/prctl.h>
 
 static const char *call;
 
+static atomic_int ticks, returned;
+
 static void on_alarm(int signal)
 {
     (void)signal;
+    ticks++;
 }
 
 static unsigned long hash(unsigned long so_far, const char *bytes, size_t size)
@@ -49,10 +53,11 @@ static void show_stream(void)
     say("again", receive_by(call, fds[0], buffer, LENGTH, 0, NULL, NULL));
 }
 
+/* Once the receive has been interrupted, however long the machine takes for it; at the latest when it is over. */
 static void *send_late(void *fd)
 {
-    struct timespec pause = {.tv_nsec = 100000000};
-    nanosleep(&pause, NULL);
+    while (ticks < 5 && returned == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
     must(send((int)(intptr_t)fd, "late", 4, 0) == 4, "send");
     return NULL;
 }
@@ -69,6 +74,7 @@ static void show_interrupted(void)
     ssize_t result = receive_by(call, fds[0], buffer, sizeof buffer, 0, NULL, NULL);
     int error = errno;
     tick(0);
+    returned = 1;
     pthread_join(thread, NULL);
     say("result", result);
     say("interrupted", result < 0 && error == EINTR);
