@@ -104,6 +104,12 @@ class Check(unittest.TestCase):
         self.assertEqual(len(rows), 1, lines)
         return rows[0]
 
+    def look(self, pid, before=()):
+        """check -p: its status, the process's name, what is said of it, and all lines."""
+        status, lines = self.check_text("-p", str(pid), before=before)
+        name, answer = re.fullmatch(r"process \d+ \((.*?)\) (.*)", lines[0]).groups()
+        return status, name, answer, lines
+
     def refuse(self, path, verdict, phrase, before=(), says="hi\n"):
         """A program that cannot be traced: check says so, and run, which starts it all the same."""
         status, lines = self.check_text(path, before=before)
@@ -147,8 +153,23 @@ class Kinds(Check):
     def test_wrong_class(self):
         path = self.build("other-class", "-m32")
         self.refuse(path, "other-kind", "is for 32-bit x86, and there is no library for that at ")
-        # It runs, and its loader says that it passes over the library.
-        self.assertIn("wrong ELF class", self.command("run", "-q", "--", path).stderr)
+        # It runs without, so that its loader has nothing to complain of.
+        self.assertEqual(self.command("run", "-q", "--", path).stderr, "")
+
+    def test_other_class_with_its_library(self):
+        """Built beside ours, it is where $LIB leads that program's loader."""
+        if not os.path.exists(LIBRARY.replace("x86_64-linux-gnu", "i386-linux-gnu")):
+            self.skipTest("no 32-bit library was built")
+        path = self.build("other-class-traced", "-m32")
+        environment = {name: value for name, value in self.environment.items() if name != "RECVSHIM_LIBRARY"}
+        done = subprocess.run([RECVSHIM, "check", path], env=environment, capture_output=True, text=True, timeout=LIMIT,
+                              check=False)
+        self.assertEqual((done.returncode, done.stderr, done.stdout.splitlines()[0]), (0, "", f"{path} can be traced"))
+        with Running([RECVSHIM, "run", "-q", path, "wait"], environment) as running:
+            with open(f"/proc/{running.pid}/task/{running.pid}/children", encoding="ascii") as file:
+                status, _, answer, lines = self.look(int(file.read()))
+        self.assertEqual((status, answer), (0, "is traced"))
+        self.assertIn("32-bit x86, dynamically linked", self.row(lines, "program"))
 
     def test_go(self):
         if shutil.which("prometheus") is None:
@@ -523,11 +544,6 @@ class Processes(Check):
         path = self.path(trace)
         self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
         return self.started(*arguments, LD_PRELOAD=self.library, RECVSHIM_TRACE=path)
-
-    def look(self, pid, before=()):
-        status, lines = self.check_text("-p", str(pid), before=before)
-        name, answer = re.fullmatch(r"process \d+ \((.*?)\) (.*)", lines[0]).groups()
-        return status, name, answer, lines
 
     def test_traced(self):
         with self.under(self.plain, "wait") as pid:
