@@ -86,7 +86,7 @@ static bool read_stat(struct member *member)
 
 static bool is_same_image(const struct member *left, const struct member *right)
 {
-    return left->image == right->image && strcmp(left->comm, right->comm) == 0;
+    return left->image == right->image && (left->image != 0 || strcmp(left->comm, right->comm) == 0);
 }
 
 static bool has_registered(const struct family *family, pid_t pid)
@@ -112,7 +112,7 @@ static void note_lost(struct family *family, const struct running *running, enum
     for (size_t i = 0; i < family->lost_count; i++) {
         struct lost *lost = &family->lost[i];
         if (lost->verdict == verdict && strcmp(lost->program, running->program) == 0) {
-            lost->others++;
+            lost->others += lost->pid != running->pid;
             return;
         }
     }
@@ -269,11 +269,46 @@ void family_look(struct family *family)
 
 /* ---- what is said in the end ---- */
 
+static int by_pid_and_time(const void *left_item, const void *right_item)
+{
+    const struct departure *left = left_item, *right = right_item;
+    if (left->pid != right->pid)
+        return left->pid < right->pid ? -1 : 1;
+    return left->time < right->time ? -1 : left->time > right->time;
+}
+
+/* Needs them sorted. */
 static bool has_departed(const struct family *family, const struct process *process)
 {
-    for (size_t i = 0; i < family->departure_count; i++)
-        if (family->departures[i].pid == process->pid && family->departures[i].time >= process->start)
+    size_t low = 0, high = family->departure_count; /* the number of those up to that pid */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (family->departures[middle].pid <= process->pid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && family->departures[low - 1].pid == process->pid &&
+           family->departures[low - 1].time >= process->start;
+}
+
+static const struct process *find_last(const struct process_list *known, uint32_t pid)
+{
+    const struct process *last = NULL;
+    for (size_t i = 0; i < known->count; i++)
+        if (known->items[i].pid == pid)
+            last = &known->items[i];
+    return last;
+}
+
+/* Whether the eldest is among its parents, as far as these said hello: others may write to a trace that has a name. */
+static bool is_descendant(const struct family *family, const struct process *process)
+{
+    for (int generation = 0; process != NULL && generation < 64; generation++) {
+        if (process->pid == (uint32_t)family->pid || process->parent == (uint32_t)family->pid)
             return true;
+        process = find_last(family->known, process->parent);
+    }
     return false;
 }
 
@@ -341,7 +376,7 @@ static bool say_vanished(const struct family *family, const struct family_end *e
     bool said = false;
     for (size_t i = 0; i < family->known->count; i++) {
         const struct process *process = &family->known->items[i];
-        if (!has_vanished(family, i))
+        if (!has_vanished(family, i) || (end->shared && !is_descendant(family, process)))
             continue;
         if (process->pid != (uint32_t)family->pid) {
             others += first != NULL;
@@ -361,8 +396,10 @@ static bool say_vanished(const struct family *family, const struct family_end *e
     return said || first != NULL;
 }
 
-bool family_report(const struct family *family, const struct family_end *end)
+bool family_report(struct family *family, const struct family_end *end)
 {
+    if (family->departure_count > 0)
+        qsort(family->departures, family->departure_count, sizeof *family->departures, by_pid_and_time);
     bool lost = say_lost(family, end), vanished = false;
     if (end->departures && !family->incomplete && family->known->claimed <= family->known->count)
         vanished = say_vanished(family, end);

@@ -79,9 +79,10 @@ struct family_end {
     bool killed;      /* by a signal */
     bool told;        /* why it could not be traced was said before it started */
     bool departures;  /* nobody's goodbye can be missing from the trace */
+    bool shared;      /* others than the family may write to it */
 };
 
 /* Say who was not traced, and why, a line each. Returns whether there was anything to say. */
-bool family_report(const struct family *family, const struct family_end *end);
+bool family_report(struct family *family, const struct family_end *end);
 
 #endif

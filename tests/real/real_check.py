@@ -296,6 +296,12 @@ class Kinds(Check):
         self.check_text(self.build("marking-program", source=source))
         self.assertFalse(os.path.exists(mark))
 
+    def test_without_the_library(self):
+        done = self.command("check", self.plain, env=dict(self.environment, RECVSHIM_LIBRARY=self.path("nowhere.so")))
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual(done.stderr, f"recvshim: {self.path('nowhere.so')}: the library is not there, and nothing can be "
+                         "traced; set RECVSHIM_LIBRARY to its path\n")
+
     def test_usage(self):
         for arguments, phrase in (((), "give a PROGRAM, or -p PID"), (("a", "b"), "b: one program at a time"),
                                   (("-p", "1", "a"), "give a PROGRAM, or -p PID"), (("-p", "x"), "-p x: must be the id"),
@@ -527,6 +533,18 @@ class Children(Check):
         for command in ((self.plain, "wait"), ("sh", "-c", f"{self.plain} wait; true"), ("sh", "-c", killed)):
             self.assertEqual([line for line in self.lose(*command) if " was seen" not in line], [], command)
 
+    def test_others_in_the_trace(self):
+        """Who else writes to a trace with a name is none of ours, however they end."""
+        trace = self.path("shared")
+        self.addCleanup(lambda: os.unlink(trace))
+        other = dict(self.environment, LD_PRELOAD=self.library, RECVSHIM_TRACE=trace)
+        with Running([self.recvshim, "run", "-o", "/dev/null", "--trace", trace, "--", self.plain, "wait"],
+                     self.environment) as running:
+            with Running([self.plain, "wait"], other):
+                pass  # it is killed
+            _, remarks = running.end()
+        self.assertEqual([line for line in remarks if " was seen" not in line], [])
+
     def test_quiet(self):
         done = self.command("run", "-q", "-o", "/dev/null", "env", "-i", self.plain)
         self.assertEqual((done.stdout, done.stderr), ("hi\n", ""))
@@ -672,6 +690,16 @@ class Processes(Check):
             os.unlink(path)
             self.assertEqual(self.look(pid)[:3], (0, "deleted", "is traced"))
             self.assertEqual(self.check_json("-p", str(pid))["handled"], ["recv"])
+
+    def test_replaced_library(self):
+        """As by a new version of the package, while the process runs."""
+        os.makedirs(self.path("replaced"), exist_ok=True)
+        library = shutil.copy(self.library, self.path("replaced/librecvshim.so"))
+        with self.started(self.plain, "wait", LD_PRELOAD=library) as pid:
+            os.unlink(library)
+            status, _, _, lines = self.look(pid)
+            self.assertEqual((status, self.row(lines, "library")), (0, f"{library} (deleted)"))
+            self.assertNotIn("recvshim", "".join(item["name"] for item in self.check_json("-p", str(pid))["objects"][1:]))
 
     def test_no_new_privileges(self):
         with self.under("setpriv", "--no-new-privs", self.plain, "wait") as pid:
