@@ -27,6 +27,9 @@ struct member {
         MEMBER_TRACED,
         MEMBER_LOST,
     } state;
+    size_t lost;   /* of the family's `lost`, from 1, what it is counted with; 0: it is not */
+    uint64_t seen; /* traced, at the last look; 0: not then */
+    uint64_t kept; /* at the look before, in the same image: it did not just pass through it */
 };
 
 /* One that was not traced, and the others like it. */
