@@ -299,7 +299,8 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
                                     .family = &family,
                                     .launch = launch,
                                     .started = started,
-                                    .written = written};
+                                    .written = written,
+                                    .shared = arguments->trace != NULL};
     if (feeding && !arguments->quiet)
         remarks_say(&remarks);
     if (chance != NULL && !arguments->quiet)
