@@ -462,10 +462,10 @@ static inline struct recvshim_layout recvshim_layout(uint32_t shards, uint64_t s
 {
     struct recvshim_layout layout = {.counters = RECVSHIM_WRITABLE_OFFSET};
     layout.rules = layout.counters + sizeof(struct recvshim_counters);
-    layout.cursors = layout.rules + RECVSHIM_MAX_RULES * sizeof(struct recvshim_rule_counters);
-    layout.processes = layout.cursors + shards * sizeof(struct recvshim_cursor);
-    layout.names = layout.processes + processes * sizeof(struct recvshim_process);
-    layout.slots = (layout.names + names * sizeof(struct recvshim_name) + 4095U) & ~UINT64_C(4095);
+    layout.cursors = layout.rules + (uint64_t)RECVSHIM_MAX_RULES * sizeof(struct recvshim_rule_counters);
+    layout.processes = layout.cursors + (uint64_t)shards * sizeof(struct recvshim_cursor);
+    layout.names = layout.processes + (uint64_t)processes * sizeof(struct recvshim_process);
+    layout.slots = (layout.names + (uint64_t)names * sizeof(struct recvshim_name) + 4095U) & ~UINT64_C(4095);
     layout.size = layout.slots + shards * slots * RECVSHIM_RECORD_SIZE;
     return layout;
 }

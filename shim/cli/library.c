@@ -23,11 +23,13 @@ static bool replace(const char *text, const char *from, const char *to, char res
 /* Take the library at this path, if there is one. */
 static bool take(struct own_library *library, const char *path)
 {
-    char own[PATH_MAX];
-    const char *named = replace(path, DST, RECVSHIM_LIB, own) ? own : path;
-    snprintf(library->path, PATH_MAX, "%s", named);
-    if (realpath(named, library->path) == NULL || access(library->path, R_OK) != 0)
+    char named[PATH_MAX];
+    if (!replace(path, DST, RECVSHIM_LIB, named))
+        snprintf(named, sizeof named, "%s", path);
+    if (realpath(named, library->path) == NULL || access(library->path, R_OK) != 0) {
+        memcpy(library->path, named, sizeof named);
         return false;
+    }
     if (!replace(library->path, "/" RECVSHIM_LIB "/", "/" DST "/", library->preload))
         memcpy(library->preload, library->path, sizeof library->preload);
     return true;

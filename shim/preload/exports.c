@@ -311,19 +311,24 @@ static int note_fcntl(int fd, int command, int result)
 
 /* The third argument is an int, a pointer or missing; read as a pointer it is passed on whole in each case, as libc's
  * own fcntl does it. */
-#define EXPORT_FCNTL(name)                                                                                             \
+#define EXPORT_FCNTL(name, find_next)                                                                                  \
     EXPORT int name(int fd, int command, ...)                                                                          \
     {                                                                                                                  \
         va_list arguments;                                                                                             \
         va_start(arguments, command);                                                                                  \
         void *argument = va_arg(arguments, void *);                                                                    \
         va_end(arguments);                                                                                             \
-        next_##name##_function *next = next_##name();                                                                  \
+        next_##name##_function *next = find_next;                                                                      \
         int result = next != NULL ? next(fd, command, argument) : (int)syscall(KERNEL_FCNTL, fd, command, argument);   \
         return note_fcntl(fd, command, result);                                                                        \
     }
-EXPORT_FCNTL(fcntl)
-EXPORT_FCNTL(fcntl64) /* what it is called in programs built with 64-bit file offsets */
+#ifdef __i386__
+#define IS_OFD_LOCK(command) ((command) == F_OFD_GETLK || (command) == F_OFD_SETLK || (command) == F_OFD_SETLKW)
+EXPORT_FCNTL(fcntl, IS_OFD_LOCK(command) ? next_fcntl_of(__builtin_return_address(0)) : next_fcntl())
+#else
+EXPORT_FCNTL(fcntl, next_fcntl())
+#endif
+EXPORT_FCNTL(fcntl64, next_fcntl64()) /* what it is called in programs built with 64-bit file offsets */
 
 static int set_option(next_setsockopt_function *next, int fd, int level, int option, const void *value,
                       socklen_t length)
@@ -529,7 +534,7 @@ EXPORT int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned int count, in
     return receive_some(fd, (struct messages){messages, count, timeout, 0}, flags, true);
 }
 
-EXPORT_FCNTL(__fcntl_time64)
+EXPORT_FCNTL(__fcntl_time64, next___fcntl_time64())
 EXPORT_PRCTL(__prctl_time64)
 
 #endif

@@ -8,6 +8,8 @@
 
 #include <dlfcn.h>
 #include <gnu/lib-names.h>
+#include <link.h>
+#include <string.h>
 
 /* glibc 2.34 moved these into libc under a new version. Bound to the old one, and linked with the separate libdl, the
  * library loads on systems from before that too (rr #3414 did not). */
@@ -24,6 +26,10 @@ __asm__(".symver dlerror, dlerror@" OLDEST);
 __asm__(".symver dlopen, dlopen@" OLDEST);
 __asm__(".symver dlclose, dlclose@" OLDEST);
 __asm__(".symver dladdr, dladdr@" OLDEST);
+#ifdef __i386__
+__asm__(".symver dladdr1, dladdr1@GLIBC_2.3.3");
+__asm__(".symver dlvsym, dlvsym@GLIBC_2.1");
+#endif
 #endif
 
 /* The beginning of the kernel's struct rseq, whose header old systems lack. */
@@ -68,6 +74,44 @@ void *next_look_up(enum next_index index)
         atomic_store_explicit(&next_symbols[index], symbol, memory_order_relaxed);
     return symbol;
 }
+
+#ifdef __i386__
+
+/* Whether an object asks libc for what came with that version. */
+static bool needs(const struct link_map *object, const char *version)
+{
+    const char *strings = NULL;
+    const Elf32_Verneed *need = NULL;
+    for (const Elf32_Dyn *entry = object->l_ld; entry->d_tag != DT_NULL; entry++) {
+        if (entry->d_tag == DT_STRTAB)
+            strings = (const char *)(uintptr_t)entry->d_un.d_ptr; /* where it is: the loader has seen to it */
+        else if (entry->d_tag == DT_VERNEED)
+            need = (const Elf32_Verneed *)(uintptr_t)(object->l_addr + entry->d_un.d_ptr);
+    }
+    while (strings != NULL && need != NULL) {
+        const Elf32_Vernaux *name = (const void *)((const char *)need + need->vn_aux);
+        for (unsigned left = need->vn_cnt; left > 0; left--) {
+            if (strcmp(strings + name->vna_name, version) == 0)
+                return true;
+            name = (const void *)((const char *)name + name->vna_next);
+        }
+        need = need->vn_next != 0 ? (const void *)((const char *)need + need->vn_next) : NULL;
+    }
+    return false;
+}
+
+/* Before glibc 2.28 fcntl left these locks to the kernel, whose offsets have 64 bits; since then only fcntl64 does. Our
+ * one definition stands in for both of libc's. */
+next_fcntl_function *next_fcntl_of(const void *caller)
+{
+    Dl_info info;
+    void *object = NULL, *old = NULL;
+    if (!looking_up && dladdr1(caller, &info, &object, RTLD_DL_LINKMAP) != 0 && !needs(object, "GLIBC_2.28"))
+        old = dlvsym(RTLD_NEXT, "fcntl", "GLIBC_2.0");
+    return old != NULL ? (next_fcntl_function *)(uintptr_t)old : next_fcntl();
+}
+
+#endif
 
 static bool tells_source[RECVSHIM_CALLS];
 

@@ -106,6 +106,12 @@ NEXT_TABLE(NEXT_GETTER)
 #define NEXT_OF_TIME(call, wide, plain) next_##plain()
 #endif
 
+#ifdef __i386__
+/* The form of fcntl that the object was linked with whose code is at `caller`: they differ in open file description
+ * locks. NULL as above. Takes the loader's lock. */
+next_fcntl_function *next_fcntl_of(const void *caller);
+#endif
+
 /* What waits for a deadline: libc's own definitions, past those of other preloads, whose clocks may go otherwise
  * (libfaketime). Until the constructor has run, what the loader has found. */
 #define NEXT_LIBC_TABLE(X)                                                                                             \

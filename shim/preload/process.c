@@ -34,11 +34,17 @@ static void forget(void)
 }
 
 /* In the child, which has one thread. Asked at once and not with the first receive: the program may install a filter of
- * seccomp before it, which kills for a call that it does not expect (sshd's child that talks to whoever comes). */
+ * seccomp before it, which kills for a call that it does not expect (sshd's child that talks to whoever comes). What is
+ * not cleared by then is the parent's: qemu, where it emulates processes, says that it will clear the page, and does
+ * not.
+ */
 static void learn(void)
 {
+    uint32_t pid = (uint32_t)syscall(SYS_getpid);
+    if (atomic_load_explicit(&process_identity->pid, memory_order_relaxed) != pid)
+        forget();
     atomic_store_explicit(&process_identity->forked_by, (uint32_t)syscall(SYS_getppid), memory_order_relaxed);
-    atomic_store_explicit(&process_identity->forked_pid, (uint32_t)syscall(SYS_getpid), memory_order_relaxed);
+    atomic_store_explicit(&process_identity->forked_pid, pid, memory_order_relaxed);
 }
 
 void process_start(void)

@@ -100,10 +100,22 @@ static const char *preload_path(void)
     return getenv("RECVSHIM_TEST_EMULATOR") != NULL ? library_path() : PRELOAD;
 }
 
+bool under_qemu(void)
+{
+    const char *emulator = getenv("RECVSHIM_TEST_EMULATOR");
+    return emulator != NULL && strstr(emulator, "qemu") != NULL;
+}
+
+static bool is_victim(const char *program)
+{
+    const char *victims = chosen("RECVSHIM_TEST_VICTIMS", VICTIMS);
+    return strncmp(program, victims, strlen(victims)) == 0 && program[strlen(victims)] == '/';
+}
+
 static void execute(const char *program, const struct job *job, const char *preload)
 {
     const char *emulator = getenv("RECVSHIM_TEST_EMULATOR");
-    if (emulator == NULL) {
+    if (emulator == NULL || !is_victim(program)) {
         if (preload[0] != '\0')
             setenv("LD_PRELOAD", preload, 1);
         execv(program, (char *const *)(uintptr_t)job->argv);

@@ -49,6 +49,14 @@ void harness_end(void);
         cr_skip_test(__VA_ARGS__);                                                                                     \
     } while (0)
 
+/* What qemu cannot do, or does otherwise than the kernel, where it emulates the victims' machine. */
+bool under_qemu(void);
+#define NOT_UNDER_QEMU(lack)                                                                                           \
+    do {                                                                                                               \
+        if (under_qemu())                                                                                              \
+            SKIP("qemu: %s", lack);                                                                                    \
+    } while (0)
+
 /* A path in the test's directory; of the trace that jobs write unless they are told otherwise. */
 const char *path_of(const char *name);
 const char *trace_path(void);

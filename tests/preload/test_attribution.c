@@ -252,6 +252,7 @@ Test(attribution, children_of_fork_that_close_everything)
 
 Test(attribution, sockets_inherited_by_exec)
 {
+    NOT_UNDER_QEMU("it runs no program of its machine by exec");
     struct finished job = RUN(.argv = {"inherited"});
     struct ring ring = collect(&job, false);
     cr_expect_eq(expect_one_to_one(), 8);

@@ -78,6 +78,7 @@ Test(calls, fortified_overflow_aborts)
 
 Test(calls, process_table)
 {
+    NOT_UNDER_QEMU("processes have its own name");
     struct finished job = RUN(.argv = {"calls"});
     struct ring ring = read_receives(trace_path());
     cr_assert_eq(ring.process_count, 1);
