@@ -13,6 +13,7 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -80,11 +81,13 @@ void next_start(void);
 NEXT_TABLE(NEXT_GETTER)
 #undef NEXT_GETTER
 
-/* What waits for a deadline: libc's own definitions, past those of other preloads, whose clocks may go otherwise
- * (libfaketime). Until the constructor has run, what the loader has found. */
+/* Time, what waits for it, and who the peer is: libc's own definitions, past those of other preloads, which have times
+ * of their own (libfaketime), and do more than answer (tsocks). Until the constructor has run, what the loader has
+ * found. */
 #define NEXT_LIBC_TABLE(X)                                                                                             \
     X(clock_gettime, int, (clockid_t, struct timespec *))                                                              \
     X(clock_nanosleep, int, (clockid_t, int, const struct timespec *, struct timespec *))                              \
+    X(getpeername, int, (int, struct sockaddr *, socklen_t *))                                                         \
     X(ppoll, int, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))
 
 #define NEXT_LIBC_POINTER(name, result, parameters)                                                                    \
