@@ -343,14 +343,15 @@ class Faketime(Chained):
     """Deadlines and records go by the kernel's clock, whatever the program is told."""
 
     DEADLINE = r"""
-import ctypes, signal, socket, struct
+import ctypes, signal, socket, struct, time
+time.time()  # only now does libfaketime read what it is told
 def now():
     return float(open("/proc/uptime").read().split()[0])
 libc, buffer = ctypes.CDLL(None, use_errno=True), ctypes.create_string_buffer(1)
 here, there = socket.socketpair()
 here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 0, 400000))
 signal.signal(signal.SIGALRM, lambda *_: None)
-signal.setitimer(signal.ITIMER_REAL, 0.03, 0.03)
+signal.setitimer(signal.ITIMER_REAL, 0.03, TICK)
 begun = now()
 result, error = libc.recv(here.fileno(), buffer, 1, 0), ctypes.get_errno()
 signal.setitimer(signal.ITIMER_REAL, 0)
@@ -361,11 +362,12 @@ for byte in b"xyz":
 """
 
     def test_deadlines_and_the_order_of_records(self):
-        for told in ("2020-01-01 00:00:00", "-10d", "+0 x10", "+0 x0.1"):
+        for told, tick in (("2020-01-01 00:00:00", 0.03), ("-10d", 0.03), ("+0 x10", 0.03), ("+0 x0.1", 0.03),
+                           ("+0 x0.1", 0)):  # 0: one interruption, and most of the time is spent in one wait
             for order, libraries in self.orders(PRELOADS["libfaketime"]).items():
-                with self.subTest(told=told, order=order):
+                with self.subTest(told=told, tick=tick, order=order):
                     begun = datetime.datetime.now(datetime.timezone.utc)
-                    ran, events = self.run_with([PYTHON, "-c", self.DEADLINE], libraries,
+                    ran, events = self.run_with([PYTHON, "-c", f"TICK = {tick}" + self.DEADLINE], libraries,
                                                 {"FAKETIME": told, "RECVSHIM_EVENTS": "all"})
                     result, error, spent = ran.stdout.split()
                     self.assertEqual((result, error), ("-1", "11"), ran.stderr)
@@ -382,7 +384,7 @@ for byte in b"xyz":
         self.assertTrue(begun <= first < last <= datetime.datetime.now(datetime.timezone.utc), times)
 
     def test_delays_that_are_injected(self):
-        script = ("import socket; now = lambda: float(open('/proc/uptime').read().split()[0])\n"
+        script = ("import socket, time; time.time(); now = lambda: float(open('/proc/uptime').read().split()[0])\n"
                   "a, b = socket.socketpair(); b.send(b'x'); begun = now(); a.recv(1); print(now() - begun)")
         for told in ("2020-01-01 00:00:00", "+0 x10", "+0 x0.1"):
             for order, libraries in self.orders(PRELOADS["libfaketime"]).items():
