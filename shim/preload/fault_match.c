@@ -90,7 +90,8 @@ uint64_t fault_draw(const struct recvshim_rule *rule, uint64_t key)
 
 static uint64_t bits_of(size_t size)
 {
-    return (uint64_t)size < UINT64_MAX / 8 ? (uint64_t)size * 8 : UINT64_MAX;
+    const uint64_t bytes = size;
+    return bytes < UINT64_MAX / 8 ? bytes * 8 : UINT64_MAX;
 }
 
 uint64_t fault_bits(size_t size, uint64_t bits)

@@ -102,6 +102,14 @@ static void obtain(const struct call *call, struct outcome *outcome)
         receive_obtain(call, outcome);
 }
 
+/* Whether there can be a look at what is there before the call: it is a recvfrom, which a filter of seccomp that lets
+ * other calls pass may not expect. */
+static bool may_look(const struct call *call)
+{
+    const unsigned int calls = 1U << RECVSHIM_CALL_RECV | 1U << RECVSHIM_CALL_RECVFROM;
+    return (calls >> call->which & 1U) != 0 || !query_filtered();
+}
+
 /* Wait for a datagram as the call would, and look who sent it. Returns false where that failed: so has the call then.
  */
 __attribute__((noinline)) static bool look_at_source(const struct call *call, struct outcome *outcome,
@@ -132,7 +140,7 @@ __attribute__((noinline)) static bool look_at_source(const struct call *call, st
 static bool find_peer(const struct call *call, struct outcome *outcome, struct fault_facts *facts)
 {
     facts->has_peer = peer_of(call->fd, outcome->word, &facts->peer);
-    if (facts->has_peer || (call->flags & (MSG_ERRQUEUE | MSG_OOB)) != 0)
+    if (facts->has_peer || (call->flags & (MSG_ERRQUEUE | MSG_OOB)) != 0 || !may_look(call))
         return true;
     facts->type = type_of(call);
     return facts->type != SOCK_DGRAM || look_at_source(call, outcome, facts);
@@ -228,8 +236,9 @@ static bool await_data(const struct call *call, struct outcome *outcome)
 static void shorten(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
 {
     struct call less = *call;
-    bool shorter = plan->fault.value < buffers_size(call);
-    if (shorter && plan->rule.times != 0 && !await_data(call, outcome)) {
+    const bool is_counted = plan->rule.times != 0;
+    bool shorter = plan->fault.value < buffers_size(call) && (!is_counted || may_look(call));
+    if (shorter && is_counted && !await_data(call, outcome)) {
         if (outcome->result == 0)
             end(call, outcome);
         return;
@@ -429,7 +438,7 @@ __attribute__((noinline)) static void carry_out_with_source(const struct call *c
 
 static void act(const struct call *call, struct fault_plan *plan, struct outcome *outcome)
 {
-    if (outcome->waited && call->address == NULL && next_recv_is_recvfrom())
+    if (outcome->waited && call->address == NULL && source_can_be_lent(call))
         carry_out_with_source(call, plan, outcome);
     else
         carry_out(call, plan, outcome);

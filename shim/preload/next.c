@@ -2,13 +2,11 @@
 
 #include "buffers.h"
 #include "hot.h"
+#include "kernel.h"
 
 #include "trace/clock.h"
 
 #include <dlfcn.h>
-#include <pthread.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 /* glibc 2.34 moved these into libc under a new version. Bound to the old one, and linked with the separate libdl, the
  * library loads on systems from before that too (rr #3414 did not). */
@@ -50,22 +48,46 @@ static void *look_up(void *where, const char *name)
     return symbol;
 }
 
-void *next_look_up(enum next_index index)
+void *next_find(const char *name)
 {
     if (looking_up)
         return NULL;
     looking_up = 1;
-    void *symbol = look_up(RTLD_NEXT, names[index]);
+    void *symbol = look_up(RTLD_NEXT, name);
     looking_up = 0;
-    atomic_store_explicit(&next_symbols[index], symbol, memory_order_relaxed);
     return symbol;
 }
 
-static bool recv_is_recvfrom;
-
-bool next_recv_is_recvfrom(void)
+void *next_look_up(enum next_index index)
 {
-    return recv_is_recvfrom;
+    void *symbol = next_find(names[index]);
+    if (symbol != NULL)
+        atomic_store_explicit(&next_symbols[index], symbol, memory_order_relaxed);
+    return symbol;
+}
+
+static bool tells_source[RECVSHIM_CALLS];
+
+bool next_tells_source(enum recvshim_call call)
+{
+    return tells_source[call];
+}
+
+static bool are_of_one_library(const void *one, const void *other)
+{
+    Dl_info of_one, of_other;
+    return dladdr(one, &of_one) != 0 && dladdr(other, &of_other) != 0 && of_one.dli_fbase == of_other.dli_fbase;
+}
+
+#define ARE_OF_ONE_LIBRARY(one, other)                                                                                 \
+    are_of_one_library((const void *)(uintptr_t)next_##one(), (const void *)(uintptr_t)next_##other())
+
+static void compare_libraries(void)
+{
+    tells_source[RECVSHIM_CALL_RECV] = ARE_OF_ONE_LIBRARY(recv, recvfrom);
+    tells_source[RECVSHIM_CALL_READ] = ARE_OF_ONE_LIBRARY(read, recvfrom);
+    tells_source[RECVSHIM_CALL_READV] = ARE_OF_ONE_LIBRARY(readv, recvmsg);
+    tells_source[RECVSHIM_CALL_RECVFROM] = tells_source[RECVSHIM_CALL_RECVMSG] = true; /* as they are */
 }
 
 static struct next_offsets offsets;
@@ -77,9 +99,8 @@ static void find_offsets(void)
     const uint32_t *tid = look_up(RTLD_DEFAULT, "_thread_db_pthread_tid");
     if (tid != NULL && tid[0] == 32 && tid[1] == 1 && tid[2] < 16384)
         offsets.tid = (ptrdiff_t)tid[2];
-    /* glibc 2.35 (rseq(2)): from the thread pointer on, which is pthread_self() where the two are the same. */
-    const ptrdiff_t *rseq = look_up(RTLD_DEFAULT, "__rseq_offset");
-    if (rseq != NULL && (const char *)pthread_self() == (const char *)__builtin_thread_pointer())
+    const ptrdiff_t *rseq = look_up(RTLD_DEFAULT, "__rseq_offset"); /* glibc 2.35, rseq(2) */
+    if (rseq != NULL)
         offsets.cpu = *rseq + (ptrdiff_t)offsetof(struct kernel_rseq, cpu_id);
 }
 
@@ -88,10 +109,7 @@ void next_start(void)
     for (unsigned index = 0; index < NEXT_COUNT; index++)
         if (atomic_load_explicit(&next_symbols[index], memory_order_relaxed) == NULL)
             next_look_up((enum next_index)index);
-    Dl_info recv, recvfrom;
-    recv_is_recvfrom = dladdr((void *)(uintptr_t)next_recv(), &recv) != 0 &&
-                       dladdr((void *)(uintptr_t)next_recvfrom(), &recvfrom) != 0 &&
-                       recv.dli_fbase == recvfrom.dli_fbase;
+    compare_libraries();
     find_offsets();
 }
 
@@ -102,10 +120,11 @@ struct next_offsets next_offsets(void)
 
 /* ---- the forms of a receive ---- */
 
-static ssize_t message_next(int fd, struct msghdr *message, int flags)
+static ssize_t message_next(const struct call *call, struct msghdr *message, int flags)
 {
-    next_recvmsg_function *next = next_recvmsg();
-    return next != NULL ? next(fd, message, flags) : syscall(SYS_recvmsg, fd, message, flags);
+    next_recvmsg_function *next = NEXT_OF_TIME(call, __recvmsg64, recvmsg);
+    return next != NULL ? next(call->fd, message, flags)
+                        : KERNEL_SOCKET_CALL(recvmsg, RECVMSG, call->fd, message, flags);
 }
 
 /* read and readv have no flags: on a socket they are a recv and a recvmsg that have none. */
@@ -122,22 +141,21 @@ static ssize_t read_next(const struct call *call, size_t offset, int flags)
     return next_receive_from_kernel(call, offset, flags);
 }
 
-/* Less than all buffers of a readv or recvmsg: through a vector of our own, because the program's may be read by other
- * threads, or be read-only. What is behind an offset is another part of what one receive returns, and brings neither an
- * address nor ancillary data. */
-__attribute__((noinline)) static ssize_t receive_part(const struct call *call, size_t offset, int flags)
+/* A part of the buffers of a readv or recvmsg goes through a vector of our own, because the program's may be read by
+ * other threads, or be read-only. What is behind an offset is another part of what one receive returns, and brings
+ * neither an address nor ancillary data. */
+__attribute__((noinline)) static ssize_t recvmsg_part(const struct call *call, size_t offset, int flags)
 {
     struct iovec pieces[BUFFERS_PIECES];
     int count;
     buffers_part(call, offset, pieces, &count);
     struct msghdr part = {0};
-    bool whole = call->form == RECVSHIM_CALL_RECVMSG && offset == 0;
-    if (whole)
+    if (offset == 0)
         part = *call->message;
     part.msg_iov = pieces;
     part.msg_iovlen = (size_t)count;
-    ssize_t result = message_next(call->fd, &part, flags);
-    if (whole && result >= 0) {
+    ssize_t result = message_next(call, &part, flags);
+    if (offset == 0 && result >= 0) {
         call->message->msg_namelen = part.msg_namelen;
         call->message->msg_controllen = part.msg_controllen;
         call->message->msg_flags = part.msg_flags;
@@ -145,21 +163,32 @@ __attribute__((noinline)) static ssize_t receive_part(const struct call *call, s
     return result;
 }
 
-static ssize_t readv_next(const struct call *call, size_t offset, int flags)
+/* As a whole in all its buffers, however many: what is left over of a datagram would be lost. */
+__attribute__((noinline)) static ssize_t readv_next(const struct call *call, size_t offset, int flags)
 {
+    struct iovec part[BUFFERS_PIECES];
+    const struct iovec *pieces = call->vector;
+    int count = call->pieces;
+    if (offset != 0 || call->length != CALL_WHOLE) {
+        buffers_part(call, offset, part, &count);
+        pieces = part;
+    }
+    if (flags != 0) {
+        struct msghdr message = {.msg_iov = (struct iovec *)(uintptr_t)pieces, .msg_iovlen = (size_t)count};
+        return message_next(call, &message, flags);
+    }
     next_readv_function *next = next_readv();
-    if (flags != 0 || offset != 0 || call->length != CALL_WHOLE)
-        return receive_part(call, offset, flags);
-    return next != NULL ? next(call->fd, call->vector, call->pieces)
-                        : syscall(SYS_readv, call->fd, call->vector, call->pieces);
+    return next != NULL ? next(call->fd, pieces, count) : syscall(SYS_readv, call->fd, pieces, count);
 }
 
-static ssize_t messages_next(const struct call *call, int flags, struct timespec *timeout)
+static ssize_t messages_next(const struct call *call, int flags, union messages_timeout *timeout)
 {
     const struct messages *messages = call->messages;
-    next_recvmmsg_function *next = next_recvmmsg();
-    return next != NULL ? next(call->fd, messages->each, messages->count, flags, timeout)
-                        : syscall(SYS_recvmmsg, call->fd, messages->each, messages->count, flags, timeout);
+    next_recvmmsg_function *next = NEXT_OF_TIME(call, __recvmmsg64, recvmmsg);
+    if (next != NULL)
+        return next(call->fd, messages->each, messages->count, flags, timeout);
+    return syscall(call_has_time64(call) ? KERNEL_RECVMMSG_TIME64 : SYS_recvmmsg, call->fd, messages->each,
+                   messages->count, flags, timeout);
 }
 
 /* The kernel writes what is left of the timeout where a message came. */
@@ -168,12 +197,16 @@ static ssize_t recvmmsg_next(const struct call *call, int flags)
     const struct messages *messages = call->messages;
     if (messages->until == 0)
         return messages_next(call, flags, messages->timeout);
-    uint64_t now = clock_now(), left = now < messages->until ? messages->until - now : 0;
-    struct timespec rest = {.tv_sec = (time_t)(left / NANOSECONDS_A_SECOND),
-                            .tv_nsec = (long)(left % NANOSECONDS_A_SECOND)};
+    const uint64_t now = clock_now(), left = now < messages->until ? messages->until - now : 0;
+    const bool is_wide = call_has_time64(call);
+    union messages_timeout rest;
+    int64_t seconds = (int64_t)(left / NANOSECONDS_A_SECOND), nanoseconds = (int64_t)(left % NANOSECONDS_A_SECOND);
+    messages_timeout_write(&rest, is_wide, seconds, nanoseconds);
     ssize_t result = messages_next(call, flags, &rest);
-    if (result > 0)
-        *messages->timeout = rest;
+    if (result > 0) {
+        messages_timeout_read(&rest, is_wide, &seconds, &nanoseconds);
+        messages_timeout_write(messages->timeout, is_wide, seconds, nanoseconds);
+    }
     return result;
 }
 
@@ -185,7 +218,9 @@ ssize_t next_receive_as(const struct call *call, size_t offset, int flags)
     case RECVSHIM_CALL_READV:
         return readv_next(call, offset, flags);
     case RECVSHIM_CALL_RECVMSG:
-        return receive_part(call, offset, flags);
+        if (call->length == CALL_WHOLE && offset == 0)
+            return message_next(call, call->message, flags);
+        return recvmsg_part(call, offset, flags);
     default:
         return recvmmsg_next(call, flags);
     }
@@ -194,7 +229,7 @@ ssize_t next_receive_as(const struct call *call, size_t offset, int flags)
 ssize_t next_receive_from_kernel(const struct call *call, size_t offset, int flags)
 {
     if (call->form == RECVSHIM_CALL_RECVMSG)
-        return syscall(SYS_recvmsg, call->fd, call->message, flags);
-    return syscall(SYS_recvfrom, call->fd, (char *)call->buffer + offset, call->length - offset, flags, call->address,
-                   call->address_length);
+        return KERNEL_SOCKET_CALL(recvmsg, RECVMSG, call->fd, call->message, flags);
+    return KERNEL_SOCKET_CALL(recvfrom, RECVFROM, call->fd, (char *)call->buffer + offset, call->length - offset, flags,
+                              call->address, call->address_length);
 }

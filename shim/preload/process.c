@@ -52,7 +52,11 @@ void process_start(void)
             munmap(map, page);
         pthread_atfork(NULL, NULL, forget); /* all that an older kernel allows */
     }
-    pthread_atfork(NULL, NULL, learn); /* after that: children's handlers run in the order of their registration */
+}
+
+void process_learn_forks(void)
+{
+    pthread_atfork(NULL, NULL, learn); /* after forget(): children's handlers run in the order of their registration */
 }
 
 /* Libc's note of this thread's tid; NULL where it is not to be trusted, or not to be found: a thread that received

@@ -27,6 +27,9 @@ extern struct process_identity *process_identity;
 /* Called once, by the constructor. */
 void process_start(void);
 
+/* There is a trace, which children will want to be told of: see who they are as they begin. */
+void process_learn_forks(void);
+
 /* Find out anew, and note it. Returns whether this is the first answer in a process, which exactly one caller gets;
  * *parent is the parent's pid then; 0 where the parent is outside of our pid namespace. */
 __attribute__((cold, noinline)) bool process_renew(struct process_self *self, uint32_t *parent);

@@ -227,7 +227,7 @@ static bool wants_source(const struct call *call, uint64_t word)
 {
     return connection_type(word) == SOCK_DGRAM && (word & CONNECTION_CONNECTED) == 0 && connection_domain(word) != 0 &&
            call->address == NULL && (call->flags & MSG_ERRQUEUE) == 0 && recorder_tracing() &&
-           next_recv_is_recvfrom() && buffers_size(call) != 0;
+           source_can_be_lent(call) && buffers_size(call) != 0;
 }
 
 __attribute__((noinline)) static ssize_t receive_with_source(const struct call *call, uint64_t word)
@@ -315,8 +315,8 @@ static socklen_t least_room(const struct messages *messages)
     return room;
 }
 
-/* As a rule has to do with it, every message has to be a receive of its own. That only one comes is what programs have
- * to expect: a signal may have come after it. */
+/* As a rule has to do with it, every message has to be a receive of its own, which a filter of seccomp may not expect.
+ * That only one comes is what programs have to expect: a signal may have come after it. */
 static int receive_first(const struct call *call, uint64_t word)
 {
     struct call first = message_of(call, 0);
@@ -328,18 +328,26 @@ static int receive_first(const struct call *call, uint64_t word)
 }
 
 /* Whether the kernel takes it for one. */
-static bool is_timeout(const struct timespec *timeout)
+static bool is_timeout(const struct call *call)
 {
-    return timeout == NULL || (call_may_follow(timeout) && timeout->tv_sec >= 0 && timeout->tv_nsec >= 0 &&
-                               (uint64_t)timeout->tv_nsec < NANOSECONDS_A_SECOND);
+    int64_t seconds, nanoseconds;
+    if (call->messages->timeout == NULL)
+        return true;
+    if (!call_may_follow(call->messages->timeout))
+        return false;
+    messages_timeout_read(call->messages->timeout, call_has_time64(call), &seconds, &nanoseconds);
+    return seconds >= 0 && nanoseconds >= 0 && (uint64_t)nanoseconds < NANOSECONDS_A_SECOND;
 }
 
 /* The kernel counts the timeout from the beginning of each attempt. */
-static void keep_timeout(struct messages *messages, uint64_t entry)
+static void keep_timeout(const struct call *call, uint64_t entry)
 {
-    const struct timespec *timeout = messages->timeout;
-    if (timeout != NULL && (uint64_t)timeout->tv_sec < (UINT64_MAX - entry) / NANOSECONDS_A_SECOND - 1)
-        messages->until = entry + (uint64_t)timeout->tv_sec * NANOSECONDS_A_SECOND + (uint64_t)timeout->tv_nsec;
+    int64_t seconds, nanoseconds;
+    if (call->messages->timeout == NULL)
+        return;
+    messages_timeout_read(call->messages->timeout, call_has_time64(call), &seconds, &nanoseconds);
+    if ((uint64_t)seconds < (UINT64_MAX - entry) / NANOSECONDS_A_SECOND - 1)
+        call->messages->until = entry + (uint64_t)seconds * NANOSECONDS_A_SECOND + (uint64_t)nanoseconds;
 }
 
 static void finish_messages(const struct call *call, const struct outcome *all, socklen_t room, int *error)
@@ -350,18 +358,18 @@ static void finish_messages(const struct call *call, const struct outcome *all, 
         struct outcome outcome = *all;
         outcome.retries = i == 0 ? all->retries : 0;
         outcome.room = one.address != NULL ? room : 0;
-        outcome.result = call->messages->each[i].msg_len;
+        outcome.result = (ssize_t)call->messages->each[i].msg_len;
         finish(&one, &outcome, error, entry_error);
     }
 }
 
 int receive_messages(const struct call *call)
 {
-    struct messages *messages = call->messages;
-    if (!is_handled(call) || messages->count == 0 || !call_may_follow(messages->each) || !is_timeout(messages->timeout))
+    const struct messages *messages = call->messages;
+    if (!is_handled(call) || messages->count == 0 || !call_may_follow(messages->each) || !is_timeout(call))
         return (int)next_receive(call, 0, call->flags);
     uint64_t word = identified_word(call->fd);
-    if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word))
+    if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word) && !query_filtered())
         return receive_first(call, word);
     int *const error = thread_get()->error;
     const int entry_error = *error;
@@ -372,7 +380,7 @@ int receive_messages(const struct call *call)
     const socklen_t room = least_room(messages);
     outcome.result = next_receive(call, 0, call->flags);
     if (outcome.result < 0 && *error == EINTR)
-        keep_timeout(messages, outcome.entry);
+        keep_timeout(call, outcome.entry);
     settle(call, &outcome, error);
     if (outcome.result < 0) {
         struct call first = message_of(call, 0);

@@ -231,8 +231,8 @@ void recorder_store(struct recvshim_record *record)
         return;
     }
 
-    /* 4. Fill it. Release: who has read any of our payload finds (after an acquire fence) the slot claimed, in its state
-     * and in its tail. Whatever was copied before then is no record. */
+    /* 4. Fill it. Release: who has read any of our payload finds (after an acquire fence) the slot claimed, in its
+     * state and in its tail. Whatever was copied before then is no record. */
     atomic_store_explicit(&slot->tail, claim, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
 #pragma GCC unroll 14 /* GCC takes each atomic for a call, and would keep the loop */

@@ -67,6 +67,15 @@ static bool is_nonblocking(int fd)
     return flags >= 0 && (flags & O_NONBLOCK) != 0;
 }
 
+/* Let those handlers run that were put off: definitions of ThreadSanitizer's in the program itself, above ours, take a
+ * signal and run its handler when a call of libc's returns to them, and the receive that is retried below may wait for
+ * what the handler does. This is such a call, and does nothing. */
+static void let_handlers_run(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+}
+
 /* poll, a cancellation point only where `cancellable`: past libc it is none. */
 static int poll_for(struct pollfd *fds, nfds_t count, struct timespec *limit, bool cancellable)
 {
@@ -149,8 +158,10 @@ static bool wait_on(const struct call *call, const struct retry_terms *terms, st
     if (waiting->seen != 0)
         pause_shortly(waiting);
     for (bool interrupted = false;; interrupted = true) {
-        if (interrupted)
+        if (interrupted) {
+            let_handlers_run();
             waiting->timeout = receive_timeout(call->fd); /* another thread may have changed it, or a handler */
+        }
         /* An expiry that coincides with a signal is an expiry. What was gathered is returned at the latest with the
          * deadline: where that was taken away, now. */
         uint64_t rest = retry_remaining(waiting->timeout, waiting->entry, clock_now());
@@ -252,6 +263,7 @@ struct retried retry(const struct call *call, const struct retry_terms *terms)
     if (terms->interruptions != 0 && absorb_made_up(call, terms, &done))
         return done;
     for (;;) {
+        let_handlers_run();
         /* Asked anew each time: another process may have set it, another thread, a handler. */
         uint64_t timeout = waits && terms->may_ask ? receive_timeout(call->fd) : RETRY_FOR_EVER;
         bool unknown = waits && !terms->may_ask && terms->may_time_out(call->fd);

@@ -1,5 +1,21 @@
 #include "source.h"
 
+#include "next.h"
+#include "query.h"
+
+#include "trace/calls.h"
+
+#include <limits.h>
+
+/* A read or readv becomes another system call: one that a filter of seccomp may not expect, and that looks at less of
+ * what is too long to be read (access_ok). */
+bool source_can_be_lent(const struct call *call)
+{
+    const bool becomes_another = (CALLS_ON_FILES >> call->form & 1U) != 0;
+    const bool is_too_long = call->form == RECVSHIM_CALL_READ && call->length > INT_MAX;
+    return next_tells_source(call->form) && !(becomes_another && (is_too_long || query_filtered()));
+}
+
 void source_lend(const struct call *call, struct source *source, struct call *with)
 {
     *with = *call;

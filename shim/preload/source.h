@@ -14,8 +14,10 @@ struct source {
 };
 #define SOURCE_ROOM sizeof(struct sockaddr_un)
 
-/* The same call, which has no address of its own and is no recvmmsg, with one: *with and *source have to last as long
- * as it does. */
+/* Whether a call that has no address of its own, and is no recvmmsg, does the same with one. */
+bool source_can_be_lent(const struct call *call);
+
+/* The same call with one: *with and *source have to last as long as it does. */
 void source_lend(const struct call *call, struct source *source, struct call *with);
 
 /* The call has been made: what the kernel told the program's own message besides. */

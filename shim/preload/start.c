@@ -103,6 +103,7 @@ static bool start_tracing(const struct settings *settings)
     /* `recvshim run` has ended and left us running on: its memory is gone, and that is nobody's mistake. */
     bool over = error.error == ENOENT && trace_path_is_memory(path);
     if (error.what == NULL) {
+        process_learn_forks();
         endpoints_start();
         on_exit(tell_exit, NULL);
     }

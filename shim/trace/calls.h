@@ -5,7 +5,8 @@
 
 #include "recvshim/trace.h"
 
-/* The symbols of libc through which programs make them, and the call that each is. */
+/* The symbols of libc through which programs make them, and the call that each is. The last two are those of 32-bit
+ * programs built with 64-bit times (_TIME_BITS=64, glibc 2.34). */
 #define CALL_SYMBOL_TABLE(X)                                                                                           \
     X(recv, RECV)                                                                                                      \
     X(__recv_chk, RECV)                                                                                                \
@@ -16,7 +17,9 @@
     X(read, READ)                                                                                                      \
     X(__read, READ)                                                                                                    \
     X(__read_chk, READ)                                                                                                \
-    X(readv, READV)
+    X(readv, READV)                                                                                                    \
+    X(__recvmsg64, RECVMSG)                                                                                            \
+    X(__recvmmsg64, RECVMMSG)
 
 /* Sets of calls, with bit N for call N. */
 #define CALLS_ALL ((1U << RECVSHIM_CALLS) - 1U)

@@ -4,6 +4,7 @@
 #include "trace/names.h"
 
 #include <criterion/criterion.h>
+#include <elf.h>
 #include <errno.h>
 #include <stdio.h>
 #include <string.h>
@@ -111,6 +112,16 @@ Test(receive_calls, timeouts_stay_deadlines)
     }
 }
 
+Test(receive_calls, all_pieces_of_a_datagram_that_came_late)
+{
+    static const uint32_t calls[] = {RECVSHIM_CALL_READV, RECVSHIM_CALL_RECVMSG};
+    for (size_t i = 0; i < sizeof calls / sizeof calls[0]; i++) {
+        struct finished job = RUN(.argv = {"by_call", "scattered", option_of(calls[i])}, .env = {ALL});
+        cr_expect_eq(said(&job, "result"), 40, "%s", option_of(calls[i]));
+        cr_expect_eq(said(&job, "right"), 40, "%s", option_of(calls[i]));
+    }
+}
+
 Test(receive_calls, datagrams_and_their_sources)
 {
     FOR_EACH_CALL(call)
@@ -162,6 +173,37 @@ Test(receive_calls, what_the_kernel_refuses)
         run_by("by_call", "refused", call, NULL, true);
         run_by("by_call", "refused", call, "RECVSHIM_FAULT=*:short=1", true);
     }
+}
+
+/* A filter that lets the program's own call pass kills it for any other in its place. */
+Test(receive_calls, no_other_system_call_under_a_filter)
+{
+    static const char *const rules[] = {NULL, "RECVSHIM_FAULT=*:short=5:times=1",
+                                        "RECVSHIM_FAULT=*:truncate=5:peer=127.0.0.1", "RECVSHIM_FAULT=*:drop:port=1",
+                                        "RECVSHIM_FAULT=*:eof:after=1000;*:interrupt=2"};
+    if (is_machine(EM_386))
+        SKIP("libc makes other system calls there"); /* the filters of test_nesting know them */
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        FOR_EACH_CALL(call)
+    run_by("by_call", "filtered", call, rules[i], true);
+    struct finished job = RUN(.argv = {"by_call", "strict"}, .env = {ALL});
+    cr_expect(exited_with(&job, 0), "%#x", (unsigned)job.status);
+    cr_expect_eq(said(&job, "pipe"), 5);
+}
+
+/* Another preload that stands in for just one of them. */
+Test(receive_calls, the_next_read_is_called)
+{
+    struct finished job = RUN(.argv = {"by_call", "datagrams", "call=read"}, .env = {ALL}, .after = "lower_read.so");
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "lower_reads"), 3);
+}
+
+Test(receive_calls, more_than_there_can_be)
+{
+    struct finished native = RUN(.argv = {"no_socket", "long"}, .native = true);
+    struct finished job = RUN(.argv = {"no_socket", "long"}, .env = {ALL});
+    cr_expect_str_eq(job.out, native.out, "natively: %s, traced: %s", native.out, job.out);
 }
 
 /* ---- read and readv of what is no socket ---- */

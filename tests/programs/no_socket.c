@@ -100,9 +100,26 @@ static void show_passed(void)
     say("fd", passed);
 }
 
+/* A request that is refused for its length, of datagrams: they are still there. */
+static void show_long(void)
+{
+    struct sockaddr_storage to;
+    socklen_t length;
+    char buffer[8];
+    int fd = bound(AF_INET, SOCK_DGRAM, &to, &length);
+    static volatile const size_t lengths[] = {SIZE_MAX, SIZE_MAX / 2 + 1, SIZE_MAX / 2};
+    must(sendto(fd, "12345", 5, 0, (struct sockaddr *)&to, length) == 5, "sendto");
+    wait_for(fd, POLLIN);
+    must(fcntl(fd, F_SETFL, O_NONBLOCK) == 0, "F_SETFL");
+    for (int i = 0; i < 3; i++)
+        say("refused", read(fd, buffer, lengths[i]) < 0 ? errno : 0);
+    say("there", read(fd, buffer, sizeof buffer));
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
-    static const struct way ways[] = {{"files", show_files}, {"reused", show_reused}, {"passed", show_passed}};
+    static const struct way ways[] = {
+        {"files", show_files}, {"reused", show_reused}, {"passed", show_passed}, {"long", show_long}};
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
 }

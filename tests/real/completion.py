@@ -156,6 +156,8 @@ def check_commands(bash):
         expect(bash, f"recvshim run {before}pr-only-h", ["pr-only-here"])
         expect(bash, f"recvshim run {before}cat trace.l", ["trace.log"])
         expect(bash, f"recvshim run {before}pr-only-here --", [])
+    expect(bash, "recvshim check pr-only-h", ["pr-only-here"])
+    expect(bash, "recvshim check --format=json ./trace.l", ["./trace.log"])
 
 
 def main():
