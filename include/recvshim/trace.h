@@ -355,8 +355,24 @@ struct recvshim_record {
 
 /* A slot: the state word, the record, and the state word's claim again.
  *
- * The claim in `tail` is stored before the first byte of the record and the state `done` after the last, so a copy made
- * front to back by somebody who knows nothing of this (cp of a live trace) is whole exactly if both claims agree. */
+ *   writer   cursor    a position of its own                                                 relaxed
+ *            state     not busy, and of an older lap: exchange it for `busy`, else drop it     acquire
+ *            tail      the claim                                                               relaxed
+ *                                                                                              release fence
+ *            payload                                                                           relaxed
+ *            state     `done`                                                                  release
+ *   reader   state     `done` of the lap that is due                                           acquire
+ *            payload, tail                                                                     relaxed
+ *                                                                                              acquire fence
+ *            state     the same word still: the copy is a record, if the claim in tail agrees  relaxed
+ *
+ * Nobody ever waits for another. These orders are enough on any machine: tests/model has the proof, as far as a search
+ * of every execution of a small ring is one.
+ *
+ * A copy made front to back by somebody who knows nothing of this (cp of a live trace) looks at the state but once.
+ * What is torn in it shows in the tail, which is stored before the first word of the record, where loads keep their
+ * order as on x86. Where they may overtake each other (arm64) such a copy proves nothing of slots that were written
+ * meanwhile. */
 #define RECVSHIM_PAYLOAD_WORDS 14
 struct recvshim_slot {
     alignas(128) _Atomic uint64_t state;

@@ -271,7 +271,10 @@ EXPORT int close(int fd)
  * number, and is read. */
 EXPORT int fclose(FILE *stream)
 {
-    lifecycle_closing(fileno(stream));
+    const int error = errno;
+    int fd = fileno(stream); /* -1, with errno set, of one in memory */
+    errno = error;
+    lifecycle_closing(fd);
     next_fclose_function *next = next_fclose();
     if (next != NULL)
         return next(stream);

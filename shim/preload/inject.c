@@ -13,6 +13,7 @@
 #include "query.h"
 #include "receive.h"
 #include "report.h"
+#include "retry.h"
 #include "rights.h"
 #include "source.h"
 #include "vfork.h"
@@ -171,8 +172,9 @@ static bool wait_out(const struct call *call, uint64_t delay, struct outcome *ou
         outcome->entry += delay; /* the call starts later, and so does its time-out */
     for (;;) {
         uint64_t since = handled_now();
-        if (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) != EINTR)
+        if (next_libc_clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) != EINTR)
             return true;
+        retry_let_handlers_run();
         if (is_interrupted(call, outcome, since)) {
             outcome->passed = true;
             outcome->timed = connection_may_time_out(call->fd);

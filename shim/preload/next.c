@@ -7,6 +7,7 @@
 #include "trace/clock.h"
 
 #include <dlfcn.h>
+#include <gnu/lib-names.h>
 
 /* glibc 2.34 moved these into libc under a new version. Bound to the old one, and linked with the separate libdl, the
  * library loads on systems from before that too (rr #3414 did not). */
@@ -20,6 +21,8 @@
 #ifdef OLDEST
 __asm__(".symver dlsym, dlsym@" OLDEST);
 __asm__(".symver dlerror, dlerror@" OLDEST);
+__asm__(".symver dlopen, dlopen@" OLDEST);
+__asm__(".symver dlclose, dlclose@" OLDEST);
 __asm__(".symver dladdr, dladdr@" OLDEST);
 #endif
 
@@ -104,6 +107,28 @@ static void find_offsets(void)
         offsets.cpu = *rseq + (ptrdiff_t)offsetof(struct kernel_rseq, cpu_id);
 }
 
+#define NEXT_LIBC_DEFINITION(name, result, parameters) _Atomic(next_libc_##name##_function *) next_libc_##name = name;
+NEXT_LIBC_TABLE(NEXT_LIBC_DEFINITION)
+#undef NEXT_LIBC_DEFINITION
+
+/* By the name of the file, which is loaded already. */
+static void find_in_libc(void)
+{
+    void *libc = dlopen(LIBC_SO, RTLD_LAZY | RTLD_NOLOAD), *symbol;
+    if (libc == NULL)
+        dlerror();
+#define NEXT_LIBC_LOOK_UP(name, result, parameters)                                                                    \
+    if (libc != NULL && (symbol = look_up(libc, #name)) != NULL)                                                       \
+        atomic_store_explicit(&next_libc_##name, (next_libc_##name##_function *)(uintptr_t)symbol,                     \
+                              memory_order_relaxed);
+    NEXT_LIBC_TABLE(NEXT_LIBC_LOOK_UP)
+#undef NEXT_LIBC_LOOK_UP
+    if (libc != NULL)
+        dlclose(libc);
+    atomic_store_explicit(&clock_source, atomic_load_explicit(&next_libc_clock_gettime, memory_order_relaxed),
+                          memory_order_relaxed);
+}
+
 void next_start(void)
 {
     for (unsigned index = 0; index < NEXT_COUNT; index++)
@@ -111,6 +136,7 @@ void next_start(void)
             next_look_up((enum next_index)index);
     compare_libraries();
     find_offsets();
+    find_in_libc();
 }
 
 struct next_offsets next_offsets(void)

@@ -5,6 +5,7 @@
 
 #include "call.h"
 
+#include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
@@ -104,6 +105,19 @@ NEXT_TABLE(NEXT_GETTER)
 #else
 #define NEXT_OF_TIME(call, wide, plain) next_##plain()
 #endif
+
+/* What waits for a deadline: libc's own definitions, past those of other preloads, whose clocks may go otherwise
+ * (libfaketime). Until the constructor has run, what the loader has found. */
+#define NEXT_LIBC_TABLE(X)                                                                                             \
+    X(clock_gettime, int, (clockid_t, struct timespec *))                                                              \
+    X(clock_nanosleep, int, (clockid_t, int, const struct timespec *, struct timespec *))                              \
+    X(ppoll, int, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))
+
+#define NEXT_LIBC_POINTER(name, result, parameters)                                                                    \
+    typedef result next_libc_##name##_function parameters;                                                             \
+    extern _Atomic(next_libc_##name##_function *) next_libc_##name;
+NEXT_LIBC_TABLE(NEXT_LIBC_POINTER)
+#undef NEXT_LIBC_POINTER
 
 /* Whether a call may be made as the one that also tells the source (source.h): where both are one library's. Another
  * preload that stands in for just one of them must get it. */

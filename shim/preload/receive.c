@@ -18,6 +18,7 @@
 #include "thread.h"
 #include "vfork.h"
 
+#include "trace/calls.h"
 #include "trace/clock.h"
 
 #include <errno.h>
@@ -115,9 +116,36 @@ static void take_retried(struct outcome *outcome, const struct retried *retried)
     outcome->timed = retried->timed;
 }
 
+/* Whether what was noted is of a socket that is gone, closed in a way that is not interposed (freopen, a raw system
+ * call): a read or readv is of what has its number now, and nobody's to retry. */
+__attribute__((cold, noinline)) static bool is_stale(const struct call *call)
+{
+    if ((CALLS_ON_FILES >> call->which & 1U) == 0 || query_filtered())
+        return false;
+    int *const error = thread_get()->error;
+    const int own_error = *error;
+    int domain;
+    bool stale = query_type(call->fd, &domain) == 0 && *error == ENOTSOCK;
+    if (stale)
+        connection_forget(call->fd);
+    *error = own_error;
+    return stale;
+}
+
+/* It failed with EINTR, and nothing is retried. */
+__attribute__((cold, noinline)) static void leave_to_program(const struct call *call, struct outcome *outcome)
+{
+    outcome->passed = true;
+    outcome->timed = connection_may_time_out(call->fd);
+}
+
 /* The call failed with EINTR. Out of line, as it is rare. */
 __attribute__((cold, noinline)) static void absorb(const struct call *call, struct outcome *outcome)
 {
+    if (is_stale(call)) {
+        leave_to_program(call, outcome);
+        return;
+    }
     outcome->word = word_of(call->fd); /* the handler may have made another socket of it */
     if (connection_id(outcome->word) == 0 && recorder_tracing())
         outcome->word = receive_identified(call->fd, outcome->word);
@@ -129,13 +157,6 @@ __attribute__((cold, noinline)) static void absorb(const struct call *call, stru
     if (outcome->overruled)
         recorder_overruled_ended(); /* not where it is left by cancellation: a cleanup would take libgcc's unwinder */
     take_retried(outcome, &retried);
-}
-
-/* It failed with EINTR, and nothing is retried. */
-__attribute__((cold, noinline)) static void leave_to_program(const struct call *call, struct outcome *outcome)
-{
-    outcome->passed = true;
-    outcome->timed = connection_may_time_out(call->fd);
 }
 
 /* Let the outcome of an attempt be the call's: retry it, or leave it to the program. */
@@ -275,11 +296,11 @@ __attribute__((cold, noinline)) static ssize_t receive_if_socket(const struct ca
     int *const error = thread_get()->error;
     const int entry_error = *error;
     int domain, type = query_type(call->fd, &domain);
-    *error = entry_error;
-    if (type == 0) {
+    if (type == 0 && *error == ENOTSOCK) /* of what is not open nothing is known */
         connection_is_none(call->fd);
+    *error = entry_error;
+    if (type == 0)
         return next_receive(call, 0, call->flags);
-    }
     connection_learnt(call->fd, connection_id(receive_identified(call->fd, word_of(call->fd))), domain, type);
     return receive(call);
 }
@@ -288,7 +309,15 @@ ssize_t receive_from_any(const struct call *call)
 {
     if (receive_passes_on(call->which, call->fd))
         return next_receive(call, 0, call->flags);
-    return connection_type(word_of(call->fd)) != 0 ? receive(call) : receive_if_socket(call);
+    if (connection_type(word_of(call->fd)) == 0)
+        return receive_if_socket(call);
+    int *const error = thread_get()->error;
+    const int entry_error = *error;
+    ssize_t result = receive(call);
+    if (result >= 0 || *error != ENOTSOCK || !is_stale(call))
+        return result;
+    *error = entry_error;
+    return next_receive(call, 0, call->flags);
 }
 
 /* ---- recvmmsg ---- */

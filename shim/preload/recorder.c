@@ -197,6 +197,9 @@ static void fetch_ahead(const struct recvshim_slot *slot)
     __builtin_prefetch(&slot->tail, 1);
 }
 
+/* The orders are those that tests/model shows to be enough on any machine, and each of them to be needed. Every store
+ * here depends on a load before it (of the position, of the state), so none can be seen before that load is done, which
+ * the model takes for granted. */
 void recorder_store(struct recvshim_record *record)
 {
     struct process_self self;
@@ -223,7 +226,8 @@ void recorder_store(struct recvshim_record *record)
     struct recvshim_slot *slot = slot_at(shard, position);
     uint64_t word = atomic_load_explicit(&slot->state, memory_order_relaxed);
     uint64_t claim = recvshim_state_word(lap, self.tid, RECVSHIM_STATE_BUSY);
-    /* 3. Claim it. Acquire: the last owner's payload comes before ours in the order of each word. */
+    /* 3. Claim it. Acquire, which meets the release of the last owner or of who gave the slot back: each word of ours
+     * comes after the last owner's in the order of that word, and is not hidden by it again. */
     if (recvshim_state_of(word) == RECVSHIM_STATE_BUSY || recvshim_laps_of(word) > lap ||
         !atomic_compare_exchange_strong_explicit(&slot->state, &word, claim, memory_order_acquire,
                                                  memory_order_relaxed)) {
@@ -231,8 +235,9 @@ void recorder_store(struct recvshim_record *record)
         return;
     }
 
-    /* 4. Fill it. Release: who has read any of our payload finds (after an acquire fence) the slot claimed, in its
-     * state and in its tail. Whatever was copied before then is no record. */
+    /* 4. Fill it. Release, which meets the acquire fence of a reader: whoever has copied any word of ours into an older
+     * record finds the slot claimed when it looks at the state again. And for cp, which does not look again: has it any
+     * word of ours, it has our tail. That the tail may be seen before the claim costs a record that is about to go. */
     atomic_store_explicit(&slot->tail, claim, memory_order_relaxed);
     atomic_thread_fence(memory_order_release);
 #pragma GCC unroll 14 /* GCC takes each atomic for a call, and would keep the loop */
@@ -241,7 +246,7 @@ void recorder_store(struct recvshim_record *record)
         memcpy(&payload, (const char *)record + i * sizeof payload, sizeof payload);
         atomic_store_explicit(&slot->payload[i], payload, memory_order_relaxed);
     }
-    /* Release: whoever sees `done` sees the whole record. */
+    /* Release, which meets the acquire of a reader and of the next owner: whoever sees `done` sees the whole record. */
     atomic_store_explicit(&slot->state, recvshim_state_word(lap, self.tid, RECVSHIM_STATE_DONE), memory_order_release);
     fetch_ahead(slot_at(shard, position + 1));
 }

@@ -101,9 +101,10 @@ __attribute__((cold, noinline)) static void meet(const struct call *call, const 
     if (!complete && query_allowed()) {
         if (connection_type(word) == 0)
             record->socket_type = (uint8_t)report_learn_type(call->fd);
-        /* A socket made here has no peer but by connect, which was noted; and by MSG_FASTOPEN, which was not. */
-        bool maybe_connected = connection_type(word) == 0 || (connection_is_stream(word) && connection_is_inet(word));
-        query_endpoints(call->fd, !noted && maybe_connected, &endpoints);
+        /* A socket made here has no peer but by connect, which was noted; and by MSG_FASTOPEN, or another preload's
+         * connect, which were not. */
+        bool unseen = connection_type(word) == 0 || (bits & CONNECTION_CONNECTED) != 0;
+        query_endpoints(call->fd, !noted && unseen, &endpoints);
         endpoints_set(call->fd, record->connection, &endpoints);
     } else if ((word & CONNECTION_LOCAL_OWED) == 0) {
         return; /* accept or connect has told it */

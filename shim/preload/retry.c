@@ -26,6 +26,12 @@ uint64_t retry_remaining(uint64_t timeout, uint64_t entry, uint64_t now)
     return timeout > spent ? timeout - spent : 0;
 }
 
+void retry_let_handlers_run(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+}
+
 static void count(uint32_t *retries)
 {
     if (*retries != UINT32_MAX)
@@ -67,19 +73,10 @@ static bool is_nonblocking(int fd)
     return flags >= 0 && (flags & O_NONBLOCK) != 0;
 }
 
-/* Let those handlers run that were put off: definitions of ThreadSanitizer's in the program itself, above ours, take a
- * signal and run its handler when a call of libc's returns to them, and the receive that is retried below may wait for
- * what the handler does. This is such a call, and does nothing. */
-static void let_handlers_run(void)
-{
-    sigset_t none;
-    sigemptyset(&none);
-}
-
 /* poll, a cancellation point only where `cancellable`: past libc it is none. */
 static int poll_for(struct pollfd *fds, nfds_t count, struct timespec *limit, bool cancellable)
 {
-    return cancellable ? ppoll(fds, count, limit, NULL) : (int)syscall(SYS_ppoll, fds, count, limit, NULL, 0);
+    return cancellable ? next_libc_ppoll(fds, count, limit, NULL) : (int)syscall(SYS_ppoll, fds, count, limit, NULL, 0);
 }
 
 /* A receive that goes on under a time-out. */
@@ -159,7 +156,7 @@ static bool wait_on(const struct call *call, const struct retry_terms *terms, st
         pause_shortly(waiting);
     for (bool interrupted = false;; interrupted = true) {
         if (interrupted) {
-            let_handlers_run();
+            retry_let_handlers_run();
             waiting->timeout = receive_timeout(call->fd); /* another thread may have changed it, or a handler */
         }
         /* An expiry that coincides with a signal is an expiry. What was gathered is returned at the latest with the
@@ -263,7 +260,7 @@ struct retried retry(const struct call *call, const struct retry_terms *terms)
     if (terms->interruptions != 0 && absorb_made_up(call, terms, &done))
         return done;
     for (;;) {
-        let_handlers_run();
+        retry_let_handlers_run();
         /* Asked anew each time: another process may have set it, another thread, a handler. */
         uint64_t timeout = waits && terms->may_ask ? receive_timeout(call->fd) : RETRY_FOR_EVER;
         bool unknown = waits && !terms->may_ask && terms->may_time_out(call->fd);

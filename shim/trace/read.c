@@ -58,7 +58,7 @@ static enum standing look(const struct recvshim_slot *slot, uint64_t position, u
     if (standing == STANDING_WHOLE) {
         *time = atomic_load_explicit(&slot->payload[offsetof(struct recvshim_record, time) / sizeof(uint64_t)],
                                      memory_order_relaxed);
-        /* Without this the time could be a later lap's; the order of the output would suffer, no more. */
+        /* As in copy_whole(). Without this the time could be a later lap's; the order of the output would suffer. */
         atomic_thread_fence(memory_order_acquire);
         if (atomic_load_explicit(&slot->state, memory_order_relaxed) != word)
             return STANDING_NEWER;
@@ -147,7 +147,10 @@ void references_free(struct references *references)
     *references = (struct references){0};
 }
 
-/* Tells of a slot that is not whole how it stood when it was looked at, once: it may have become whole since. */
+/* Tells of a slot that is not whole how it stood when it was looked at, once: it may have become whole since.
+ *
+ * Acquire: the record of that lap is there, or a newer one. The fence: where any word is of a newer lap, the state is
+ * by now, too (recorder_store(), 4). */
 static enum standing copy_whole(const struct recvshim_slot *slot, uint64_t position, uint64_t slots,
                                 struct recvshim_record *record)
 {
@@ -162,7 +165,8 @@ static enum standing copy_whole(const struct recvshim_slot *slot, uint64_t posit
     atomic_thread_fence(memory_order_acquire);
     if (atomic_load_explicit(&slot->state, memory_order_relaxed) != word)
         return STANDING_NEWER;
-    /* In a live ring the tail always agrees; in a copy of one (cp) only this tells a torn record, which is lost. */
+    /* In a ring the tail differs only where the slot is being claimed anew; in a copy of one (cp) only this tells a
+     * torn record. */
     if (claim >> 2 != word >> 2)
         return STANDING_NEWER;
     memcpy(record, words, sizeof *record);

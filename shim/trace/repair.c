@@ -27,8 +27,8 @@ bool repair_slot(struct recvshim_slot *slot)
     if (kill((pid_t)recvshim_tid_of(word), 0) == 0 || errno != ESRCH)
         return false;
     uint64_t abandoned = (word & ~UINT64_C(3)) | RECVSHIM_STATE_ABANDONED;
-    /* What the dead have stored comes before this: the kernel, which says that they are no more, has ordered it so.
-     * Release: and it comes before what whoever takes the slot will store. */
+    /* All that the dead have stored comes before this: a thread's end passes full barriers of the kernel before its id
+     * is no more. Release: and it comes before what the next owner, who acquires this, will store. */
     return atomic_compare_exchange_strong_explicit(&slot->state, &word, abandoned, memory_order_release,
                                                    memory_order_relaxed);
 }

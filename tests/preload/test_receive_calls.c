@@ -224,6 +224,25 @@ Test(receive_calls, numbers_that_go_round)
         cr_expect_eq(ring.records[i].result, 6);
 }
 
+/* Whatever is noted of the number, the file that took the socket's place is read as one. */
+Test(receive_calls, sockets_that_libc_replaced)
+{
+    run_by("no_socket", "replaced", RECVSHIM_CALLS, NULL, true);
+    run_by("no_socket", "replaced", RECVSHIM_CALLS, "RECVSHIM_TRACING=off", true);
+    run_by("no_socket", "replaced", RECVSHIM_CALLS, "RECVSHIM_EINTR=intent", true);
+}
+
+Test(receive_calls, a_number_that_was_closed)
+{
+    struct ring ring = run_by("no_socket", "closed", RECVSHIM_CALLS, NULL, true);
+    cr_assert_str_eq(events_of(&ring), "R", "%s", events_of(&ring));
+}
+
+Test(receive_calls, streams_in_memory)
+{
+    run_by("no_socket", "memory", RECVSHIM_CALLS, NULL, true);
+}
+
 Test(receive_calls, a_socket_that_was_passed)
 {
     struct ring ring = run_by("no_socket", "passed", RECVSHIM_CALLS, NULL, true);

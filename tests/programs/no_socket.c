@@ -100,6 +100,60 @@ static void show_passed(void)
     say("fd", passed);
 }
 
+/* Sockets that libc itself puts files in the place of, as a daemon does with its standard streams. */
+static void show_replaced(void)
+{
+    static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
+    char buffer[16];
+    int fds[2];
+    handle(SIGALRM, on_alarm, 0);
+    for (int i = 0; i < 2; i++) {
+        FILE *stream = fdopen(socket(AF_INET, types[i], 0), "r");
+        must(stream != NULL && freopen("/dev/zero", "r", stream) != NULL, "freopen");
+        say("fd", fileno(stream));
+        errno = 4242;
+        say("file", read_both(fileno(stream), buffer, sizeof buffer));
+        must(errno == 4242, "errno survives");
+        fclose(stream);
+
+        must(pipe(fds) == 0, "pipe");
+        char path[64];
+        snprintf(path, sizeof path, "/proc/self/fd/%d", fds[0]);
+        stream = fdopen(socket(AF_INET, types[i], 0), "r");
+        must(stream != NULL && freopen(path, "r", stream) != NULL, "freopen");
+        tick(10000);
+        say("interrupted", read(fileno(stream), buffer, 1) < 0 && errno == EINTR);
+        tick(0);
+        fclose(stream);
+    }
+}
+
+/* A number that was read while nothing was there, and is a socket's that came in a way that nothing notes. */
+static void show_closed(void)
+{
+    char byte;
+    int fds[2], number = 100;
+    say("closed", read(number, &byte, 1) < 0 ? errno : 0);
+    pair(SOCK_STREAM, fds);
+    must(syscall(SYS_dup3, fds[0], number, 0) == number, "dup3");
+    must(send(fds[1], "x", 1, 0) == 1, "send");
+    say("socket", read(number, &byte, 1));
+}
+
+/* Streams that have no descriptor are closed without an error. */
+static void show_memory(void)
+{
+    char text[] = "text", *grown;
+    size_t size;
+    FILE *streams[] = {fmemopen(text, sizeof text, "r"), open_memstream(&grown, &size), fopen("/dev/null", "r")};
+    for (size_t i = 0; i < sizeof streams / sizeof streams[0]; i++) {
+        errno = 4242;
+        say("closed", fclose(streams[i]));
+        say("errno", errno);
+    }
+    free(grown);
+}
+
 /* A request that is refused for its length, of datagrams: they are still there. */
 static void show_long(void)
 {
@@ -119,7 +173,8 @@ static void show_long(void)
 int main(int argc, char **argv)
 {
     (void)argc;
-    static const struct way ways[] = {
-        {"files", show_files}, {"reused", show_reused}, {"passed", show_passed}, {"long", show_long}};
+    static const struct way ways[] = {{"files", show_files},  {"reused", show_reused},     {"passed", show_passed},
+                                      {"long", show_long},    {"replaced", show_replaced}, {"closed", show_closed},
+                                      {"memory", show_memory}};
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
 }
