@@ -75,8 +75,8 @@ static bool read_stat(struct member *member)
         return false;
     *end = '\0';
     snprintf(member->comm, sizeof member->comm, "%.15s", name + 1);
-    /* Fields 3, 22 (starttime) and 28 (startstack), which is 0 where it may not be seen. NOLINTNEXTLINE(cert-err34-c)
-     */
+    /* Fields 3, 22 (starttime) and 28 (startstack), which is 0 where it may not be seen. */
+    /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote these numbers. */
     return sscanf(end + 1,
                   " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64
                   " %*s %*s %*s %*s %*s %" SCNu64,

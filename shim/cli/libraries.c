@@ -185,11 +185,9 @@ static bool make_path(const struct search *search, size_t owner, const char *dir
         value[1] = '\0';
         if (directory[at] == '$')
             expand(search, owner, directory + at, &taken, value);
-        size_t size = strlen(value);
-        if (used + size >= PATH_MAX)
+        used += (size_t)snprintf(path + used, PATH_MAX - used, "%s", value);
+        if (used >= PATH_MAX)
             return false;
-        memcpy(path + used, value, size);
-        used += size;
         at += taken;
     }
     int rest = snprintf(path + used, PATH_MAX - used, "%s%s", length > 0 && *name != '\0' ? "/" : "", name);

@@ -75,21 +75,27 @@ static bool is_library(const char *path)
     return strcmp(last_part(path), "librecvshim.so") == 0 || strcmp(last_part(path), last_part(own.path)) == 0;
 }
 
-/* Returns false, and sets errno, where its maps cannot be read. */
-static bool find_library(struct running *running)
+/* Returns errno where its maps cannot be read; ESRCH where it has none any more, which is so some time before it is
+ * said to have ended. */
+static int find_library(struct running *running)
 {
     struct maps maps;
     struct mapping mapping;
+    bool any = false;
     if (!maps_open(&maps, running->pid))
-        return false;
+        return errno;
+    errno = EACCES;
     while (!running->mapped && maps_next(&maps, &mapping)) {
+        any = true;
         running->settled |= strncmp(last_part(mapping.path), "libc.so", 7) == 0;
         running->mapped = mapping.path[0] == '/' && is_library(mapping.path);
         if (running->mapped)
             snprintf(running->library, sizeof running->library, "%s", mapping.path);
     }
-    errno = EACCES;
-    return maps_close(&maps);
+    int error = errno;
+    if (!maps_close(&maps))
+        return error;
+    return any ? 0 : ESRCH;
 }
 
 /* ---- how it was started ---- */
@@ -204,10 +210,13 @@ const char *running_look(pid_t pid, struct running *running, int *error)
     if (length < 0)
         return "cannot be looked into";
     running->program[length] = '\0';
-    if (!find_library(running)) {
-        *error = errno;
-        return "cannot be looked into";
+    *error = find_library(running);
+    if (*error == ESRCH) {
+        *error = 0;
+        return "has just ended";
     }
+    if (*error != 0)
+        return "cannot be looked into";
     read_environment(running);
     read_secure(running);
     count_rings(running);

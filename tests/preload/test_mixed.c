@@ -170,7 +170,8 @@ Test(mixed, run_says_that_there_is_no_library_for_the_program)
     cr_expect(exited_with(&job, 3));
     cr_expect_eq(said(&job, "recv_bytes"), 572);
     cr_expect_eq(lines_of(job.err), 1);
-    cr_expect(strstr(job.err, "class") != NULL && strstr(job.err, "ld.so") == NULL, "%s", job.err);
+    cr_expect(strstr(job.err, "there is no library for that") != NULL && strstr(job.err, "ld.so") == NULL, "%s",
+              job.err);
 }
 
 /* Of children nobody knows in time: their loader says it, and they run on. */
@@ -183,7 +184,6 @@ Test(mixed, children_without_a_library_run_on)
                               .env = {join("RECVSHIM_LIBRARY", lone_library())}, .native = true);
     cr_expect(exited_with(&job, 0));
     cr_expect(strstr(job.err, "ERROR: ld.so: object ") != NULL, "%s", job.err);
-    cr_expect_eq(lines_of(job.err), 2, "%s", job.err);
     struct ring ring = read_receives(trace_path());
     cr_expect_eq(ring.count, 2 * 2 * 10, "of the root and of its child by fork");
 }

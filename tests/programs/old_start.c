@@ -1,5 +1,5 @@
-/* The beginning of a program that loads where libc is old: the one that compilers of today add needs a function of glibc
- * 2.34. libc has made itself ready by then; what is missing is the program's arguments. */
+/* The beginning of a program that loads where libc is old: the one that compilers of today add needs a function of
+ * glibc 2.34. libc has made itself ready by then; what is missing is the program's arguments. */
 #include <stdlib.h>
 
 int main(int argc, char **argv);

@@ -16,7 +16,7 @@ struct image {
 static void put(struct image *image, uint64_t value, size_t size)
 {
     for (size_t i = 0; i < size && image->size < ELF_FILE_MAX; i++)
-        image->bytes[image->size++] = (unsigned char)(value >> 8 * i);
+        image->bytes[image->size++] = (unsigned char)(i < sizeof value ? value >> 8 * i : 0);
 }
 
 /* What is 8 bytes wide, or 4. */

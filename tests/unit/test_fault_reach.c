@@ -278,7 +278,8 @@ static void draw_rule(uint64_t *state, char text[256])
                                              {"", "", "", ":per=connection"},
                                              {"", "", ":when=3+2", ":when=2..6"},
                                              {"", "", "", ""}};
-    int length = snprintf(text, 256, "%s:%s", calls[draw(state, sizeof calls / sizeof calls[0])], actions[draw(state, 8)]);
+    int length =
+        snprintf(text, 256, "%s:%s", calls[draw(state, sizeof calls / sizeof calls[0])], actions[draw(state, 8)]);
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (draw(state, 3) == 0)
             length += snprintf(text + length, 256 - (size_t)length, "%s", options[i][draw(state, 4)]);

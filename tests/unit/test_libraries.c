@@ -108,6 +108,9 @@ Test(libraries, follow_rpath_of_those_above)
     OBJECT("lib/libown.so", .soname = "libown.so");
     walk(NULL, NULL);
     expect_found("libown.so", "lib/libown.so");
+    OBJECT("lib/liba.so", .runpath = "$ORIGIN/../other", .needed = {"libown.so"});
+    walk(NULL, NULL);
+    cr_assert_null(found("libown.so"), "nor that of those above");
     OBJECT("program", .loader = LOADER, .rpath = "$ORIGIN/lib", .runpath = "$ORIGIN/other", .needed = {"liba.so"});
     walk(NULL, NULL);
     cr_assert_null(found("liba.so"), "no RPATH where there is a RUNPATH");
