@@ -30,7 +30,9 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#if ATOMIC_LLONG_LOCK_FREE != 2 || ATOMIC_INT_LOCK_FREE != 2
+/* Clang promises it of every object: on i386 only atomic ones are aligned as it takes, as all are here. */
+#if (ATOMIC_LLONG_LOCK_FREE != 2 && !(defined __clang__ && (defined __i586__ || defined __i686__))) ||                 \
+    ATOMIC_INT_LOCK_FREE != 2
 #error "recvshim needs lock-free atomics of 4 and 8 bytes: a lock in a process cannot guard memory shared by many"
 #endif
 
@@ -62,10 +64,15 @@
     X(EXIT, "exit", "a process ended, of its own will")                                                                \
     X(FAULT, "fault", "a fault was injected into a receive")
 
-/* Which call the program made. The fortified forms count as the plain ones. Append, never reorder. */
+/* Which call the program made. The fortified forms count as the plain ones; of a recvmmsg each message is a receive of
+ * its own. Append, never reorder. */
 #define RECVSHIM_CALL_TABLE(X)                                                                                         \
     X(RECV, "recv")                                                                                                    \
-    X(RECVFROM, "recvfrom")
+    X(RECVFROM, "recvfrom")                                                                                            \
+    X(RECVMSG, "recvmsg")                                                                                              \
+    X(RECVMMSG, "recvmmsg")                                                                                            \
+    X(READ, "read")                                                                                                    \
+    X(READV, "readv")
 
 #define RECVSHIM_ENUM_EVENT(id, name, meaning) RECVSHIM_EVENT_##id,
 enum recvshim_event { RECVSHIM_EVENT_TABLE(RECVSHIM_ENUM_EVENT) RECVSHIM_EVENTS };
@@ -384,6 +391,35 @@ _Static_assert(sizeof(struct recvshim_rule_counters) == 32, "the same for every 
 _Static_assert(sizeof(struct recvshim_process) == 64 && sizeof(struct recvshim_name) == 128,
                "the same for every class");
 
+/* On i386 a 64-bit field is aligned to 4 bytes, unless it is atomic, or told otherwise: each stands where it would have
+ * been aligned to 8 anyway. */
+#define RECVSHIM_STANDS_AT(offset, structure, field)                                                                   \
+    _Static_assert(offsetof(struct recvshim_##structure, field) == (offset), "the same for every class")
+RECVSHIM_STANDS_AT(24, header, slots);
+RECVSHIM_STANDS_AT(48, header, monotonic);
+RECVSHIM_STANDS_AT(80, header, pid_namespace);
+RECVSHIM_STANDS_AT(88, header, seed);
+RECVSHIM_STANDS_AT(16, rule, after);
+RECVSHIM_STANDS_AT(80, rule, draw);
+RECVSHIM_STANDS_AT(88, rule, chance);
+RECVSHIM_STANDS_AT(96, rule, peer);
+RECVSHIM_STANDS_AT(64, control, rule_words);
+RECVSHIM_STANDS_AT(16, rule_counters, injected);
+RECVSHIM_STANDS_AT(48, counters, overruled_signals);
+RECVSHIM_STANDS_AT(8, cursor, dropped);
+RECVSHIM_STANDS_AT(8, process, start);
+RECVSHIM_STANDS_AT(32, record, duration);
+RECVSHIM_STANDS_AT(40, record, pid);
+RECVSHIM_STANDS_AT(60, record, retries);
+RECVSHIM_STANDS_AT(64, record, peer);
+RECVSHIM_STANDS_AT(88, record, local_port);
+RECVSHIM_STANDS_AT(96, record, local_address);
+RECVSHIM_STANDS_AT(104, record, signals);
+RECVSHIM_STANDS_AT(104, record, injection.draw);
+RECVSHIM_STANDS_AT(8, slot, payload);
+RECVSHIM_STANDS_AT(120, slot, tail);
+#undef RECVSHIM_STANDS_AT
+
 /* The state word: `lap + 1` in 40 bits, the owner's tid in 22, the state in 2. All zero is a slot never used. */
 enum recvshim_state {
     RECVSHIM_STATE_EMPTY,
@@ -426,10 +462,10 @@ static inline struct recvshim_layout recvshim_layout(uint32_t shards, uint64_t s
 {
     struct recvshim_layout layout = {.counters = RECVSHIM_WRITABLE_OFFSET};
     layout.rules = layout.counters + sizeof(struct recvshim_counters);
-    layout.cursors = layout.rules + RECVSHIM_MAX_RULES * sizeof(struct recvshim_rule_counters);
-    layout.processes = layout.cursors + shards * sizeof(struct recvshim_cursor);
-    layout.names = layout.processes + processes * sizeof(struct recvshim_process);
-    layout.slots = (layout.names + names * sizeof(struct recvshim_name) + 4095U) & ~UINT64_C(4095);
+    layout.cursors = layout.rules + (uint64_t)RECVSHIM_MAX_RULES * sizeof(struct recvshim_rule_counters);
+    layout.processes = layout.cursors + (uint64_t)shards * sizeof(struct recvshim_cursor);
+    layout.names = layout.processes + (uint64_t)processes * sizeof(struct recvshim_process);
+    layout.slots = (layout.names + (uint64_t)names * sizeof(struct recvshim_name) + 4095U) & ~UINT64_C(4095);
     layout.size = layout.slots + shards * slots * RECVSHIM_RECORD_SIZE;
     return layout;
 }

@@ -17,5 +17,6 @@ int command_run(int argc, char **argv);
 int command_show(int argc, char **argv);
 int command_stats(int argc, char **argv);
 int command_control(int argc, char **argv);
+int command_check(int argc, char **argv);
 
 #endif

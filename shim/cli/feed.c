@@ -49,6 +49,8 @@ static void print_one(struct feed *feed, struct reference reference)
         return; /* overrun; the account tells */
     feed->others += event.record.call == RECVSHIM_CALL_NONE;
     against_intent_add(&feed->against_intent, &event.record);
+    if (feed->observe != NULL)
+        feed->observe(feed->observe_context, &event.record);
     if (feed->filter.connections.count > 0)
         feed->connections |= filter_connection(&feed->filter, &event.record);
     if (!filter_accepts_record(&feed->filter, &event.record, recvshim_realtime(header, event.record.time)))

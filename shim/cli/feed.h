@@ -25,13 +25,15 @@ struct feed {
     bool cut_short; /* the trace was truncated: nothing more can be read */
     void (*progress)(void *context, uint64_t done, uint64_t total); /* NULL, or called now and then */
     void *progress_context;
+    void (*observe)(void *context, const struct recvshim_record *record); /* NULL, or called for each of all records */
+    void *observe_context;
 };
 
 /* Events of different shards come to the reader a little out of order; a live feed holds each back for this long,
  * unless the ring is about to be overrun. */
 #define FEED_HOLD_NS UINT64_C(10000000)
 
-/* All but filter and progress, which let everything through at first. */
+/* All but filter, which lets everything through at first, progress and observe. */
 void feed_init(struct feed *feed, struct trace *trace, enum reader_start start, int fd, const struct format *format);
 void feed_free(struct feed *feed);
 

@@ -1,9 +1,12 @@
 #include "launch.h"
 
 #include "command.h"
+#include "trace/identity.h"
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -125,6 +128,15 @@ int launch_start(struct launch *launch, char *const argv[])
     return failure;
 }
 
+/* While it is still there to be waited for. */
+static void read_comm(struct launch *launch)
+{
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/comm", (int)launch->pid);
+    identity_read_line(path, launch->comm, sizeof launch->comm);
+    launch->comm[strcspn(launch->comm, "\n")] = '\0';
+}
+
 bool launch_wait(struct launch *launch, long milliseconds, int *status)
 {
     struct timespec patience = {milliseconds / 1000, milliseconds % 1000 * 1000000};
@@ -138,6 +150,8 @@ bool launch_wait(struct launch *launch, long milliseconds, int *status)
     if (waitid(P_PID, (id_t)launch->pid, &end, WEXITED | WNOHANG | WNOWAIT) != 0 || end.si_pid != launch->pid)
         return false;
     keep_signals(launch);
+    read_comm(launch);
+    launch->killed = end.si_code != CLD_EXITED;
     waitpid(launch->pid, NULL, 0);
     *status = end.si_code == CLD_EXITED ? end.si_status : STATUS_SIGNAL + end.si_status;
     return true;

@@ -8,6 +8,8 @@
 
 struct launch {
     pid_t pid;
+    bool killed;   /* once it has ended: by a signal */
+    char comm[16]; /* the name it then had: of the last program that it ran */
     sigset_t mask; /* what this process had before: the child gets it */
     struct sigaction on_child, on_pipe;
 };

@@ -21,6 +21,7 @@ static const struct command {
     {"show", "recvshim show", command_show, "print a trace; --follow goes on as it grows"},
     {"stats", "recvshim stats", command_stats, "print what a trace adds up to, by connection, process and peer"},
     {"control", "recvshim control", command_control, "switch tracing or faults in running programs"},
+    {"check", "recvshim check", command_check, "say whether a program can be traced, and what would be missed"},
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 

@@ -112,7 +112,7 @@ static const struct argp_option source_rows[] = {
     {0},
 };
 
-static pid_t parse_pid(const char *value)
+pid_t options_pid(const char *value)
 {
     char *end;
     errno = 0;
@@ -127,7 +127,7 @@ static error_t take_source(int key, char *value, struct argp_state *state)
     struct source_options *options = state->input;
     switch (key) {
     case 'p':
-        options->pid = parse_pid(value);
+        options->pid = options_pid(value);
         snprintf(options->pid_name, sizeof options->pid_name, "process %d", (int)options->pid);
         return 0;
     case ARGP_KEY_ARG:

@@ -41,6 +41,9 @@ struct source_options {
 };
 extern const struct argp source_argp;
 
+/* The PID of -p: a bad one is wrong usage. */
+pid_t options_pid(const char *value);
+
 /* What the trace is called in messages. */
 const char *source_options_name(const struct source_options *options);
 /* Open the trace, for reading only where that access is not allowed (but not in place of TRACE_CONTROL), and the output

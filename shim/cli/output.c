@@ -20,9 +20,9 @@ struct trace_error output_open(const char *path, const struct trace *trace, int 
     *fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0666);
     if (*fd < 0)
         return (struct trace_error){"cannot be opened", errno};
-    if (fstat(*fd, &file) != 0 || fstat(trace->fd, &other) != 0)
+    if (fstat(*fd, &file) != 0 || (trace != NULL && fstat(trace->fd, &other) != 0))
         error = (struct trace_error){"cannot be examined", errno};
-    else if (file.st_dev == other.st_dev && file.st_ino == other.st_ino)
+    else if (trace != NULL && file.st_dev == other.st_dev && file.st_ino == other.st_ino)
         error = (struct trace_error){"is the trace itself; write the events to another file", 0};
     else if (S_ISREG(file.st_mode) && ftruncate(*fd, 0) != 0)
         error = (struct trace_error){"cannot be emptied", errno};
@@ -55,10 +55,15 @@ bool output_flush(struct output *output)
     return output->error == 0;
 }
 
+void output_room(struct output *output, size_t bytes)
+{
+    if ((size_t)(output->buffer + sizeof output->buffer - output->at) < bytes)
+        output_flush(output);
+}
+
 void output_reserve(struct output *output)
 {
-    if ((size_t)(output->buffer + sizeof output->buffer - output->at) < OUTPUT_EVENT_MAX)
-        output_flush(output);
+    output_room(output, OUTPUT_EVENT_MAX);
 }
 
 static unsigned int count_digits(uint64_t number)

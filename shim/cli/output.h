@@ -20,7 +20,7 @@ struct output {
 /* The most that is appended between two calls of output_reserve(): one event, every byte of its strings escaped. */
 #define OUTPUT_EVENT_MAX 4096
 
-/* Open a file to print to, made or emptied: but not if it is the trace itself, which must be open. */
+/* Open a file to print to, made or emptied: but not if it is the trace itself, which must be open. NULL: of none. */
 struct trace_error output_open(const char *path, const struct trace *trace, int *fd);
 
 void output_init(struct output *output, int fd);
@@ -28,6 +28,8 @@ void output_init(struct output *output, int fd);
 bool output_flush(struct output *output);
 /* Make room for OUTPUT_EVENT_MAX bytes: the functions below do not look. */
 void output_reserve(struct output *output);
+/* The same for so many bytes, up to the size of the buffer. */
+void output_room(struct output *output, size_t bytes);
 
 /* Append any number of bytes, and make room for them. */
 void output_long(struct output *output, const char *bytes, size_t count);

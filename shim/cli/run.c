@@ -1,6 +1,7 @@
 /* recvshim run: run a program under the shim and print its events as they happen. */
 #include "chance.h"
 #include "command.h"
+#include "family.h"
 #include "fault_options.h"
 #include "feed.h"
 #include "inspect.h"
@@ -10,6 +11,7 @@
 #include "options.h"
 #include "overruled.h"
 #include "preload/settings.h"
+#include "remarks.h"
 #include "trace/clock.h"
 
 #include <ctype.h>
@@ -31,7 +33,7 @@ struct arguments {
     const char *trace; /* NULL: in memory, and gone in the end */
     struct output_options output;
     bool quiet;
-    char library[PATH_MAX];
+    struct own_library library;
 };
 
 /* From KEY_SIZE on, an option is the variable of its name in capitals: --eintr sets RECVSHIM_EINTR. */
@@ -154,6 +156,20 @@ static void take_faults(struct arguments *arguments)
         arguments->settings.trace.faults = &arguments->faults.rules;
 }
 
+/* A rule of calls that are passed on would wait for ever. Says so, and returns false. */
+static bool can_act(const struct fault_rules *rules, uint32_t handled)
+{
+    for (uint32_t i = 0; i < rules->count; i++) {
+        char text[FAULT_RULE_TEXT_MAX];
+        if ((rules->rules[i].calls & handled) != 0)
+            continue;
+        fault_rule_text(&rules->rules[i], text);
+        message("--fault: '%s' can never act: no call of it is handled; name one in --calls, or give --calls all", text);
+        return false;
+    }
+    return true;
+}
+
 /* Memory that nobody can shrink, reached by the child through this process's descriptor. */
 static struct trace_error open_memory(const struct arguments *arguments, struct trace *trace)
 {
@@ -165,6 +181,8 @@ static struct trace_error open_memory(const struct arguments *arguments, struct 
             "a disk",
             0};
     int fd = memfd_create("recvshim", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    if (fd < 0 && errno == ENOSYS)
+        return (struct trace_error){"needs Linux 3.17; give --trace a file", 0};
     if (fd < 0)
         return (struct trace_error){"cannot be made", errno};
     struct trace_error error = trace_format(fd, &arguments->settings.trace);
@@ -237,65 +255,10 @@ static void say_why_not_started(const char *name, int failure, const struct insp
     if (failure != ENOENT || inspection->verdict == INSPECT_NOT_FOUND)
         message("%s: cannot be run: %s", name, strerror(failure));
     else if (inspection->verdict == INSPECT_NO_INTERPRETER)
-        message("%s: cannot be run: its interpreter '%s' is not there; mend its first line", name, inspection->path);
+        message("%s: cannot be run: its interpreter '%s' is not there; mend its first line", name,
+                inspection->resolution.path);
     else
-        message("%s: cannot be run: the loader that %s names is not there", name, inspection->path);
-}
-
-/* Whether the process has loaded the library and found the trace: it then stands in the table. */
-static bool has_registered(const struct feed *feed, pid_t pid, uint64_t since)
-{
-    if (feed->processes.claimed > feed->trace->header.processes)
-        return true; /* for all that is known: some found the table full */
-    for (size_t i = 0; i < feed->processes.count; i++)
-        if (feed->processes.items[i].pid == (uint32_t)pid && feed->processes.items[i].start >= since)
-            return true;
-    return false;
-}
-
-/* What was retried against the program's intent: by the records or, where these never came or were not wanted, by the
- * count. Other programs may write to a trace with a name. */
-static bool say_against_intent(const struct feed *feed, const struct overruled *overruled, const char *name)
-{
-    struct against_intent against = feed->against_intent;
-    char words[AGAINST_INTENT_WORDS_MAX];
-    if (against.receives == 0)
-        against.uncertain = against.receives = overruled_count(overruled, feed->trace, &against.signals);
-    if (!against_intent_words(&against, words))
-        return false;
-    message("%s: %s", name, words);
-    return true;
-}
-
-/* A seed that was drawn is what nobody knows. One that was given to no avail, as the trace had one, is not the seed. */
-static void say_seed(const struct arguments *arguments, const struct trace *trace, const struct chance *chance)
-{
-    const struct trace_options *given = &arguments->settings.trace;
-    uint64_t seed = trace->header.seed;
-    uint64_t count = chance_count(chance, trace, &arguments->faults.rules);
-    if (count > 0 && !(given->seeded && given->seed == seed))
-        message("%s: %" PRIu64 " fault%s injected; --seed %" PRIu64 " repeats %s", arguments->command[0], count,
-                count == 1 ? "" : "s", seed, count == 1 ? "it" : "them");
-}
-
-/* What a person should know of how the tracing went; why it could not go at all was said before the start. */
-static void say_remarks(const struct arguments *arguments, const struct feed *feed, const struct inspection *inspection,
-                        const struct overruled *overruled, bool registered, bool written)
-{
-    const char *name = arguments->command[0], *trace_name = arguments->trace != NULL ? arguments->trace : name;
-    const struct trace_options *recorded = &arguments->settings.trace;
-    uint64_t seen = 0;
-    for (uint32_t i = 0; i < feed->trace->header.shards; i++)
-        seen += feed->reader.shards[i].cursor - feed->reader.shards[i].start;
-    bool expected = recorded->tracing && (recorded->events >> RECVSHIM_EVENT_RECEIVE & 1) != 0;
-    bool retried = say_against_intent(feed, overruled, trace_name);
-    if (!registered && inspect_reason(inspection->verdict) == NULL)
-        message("%s: was not traced: the library was not loaded, or could not open the trace", name);
-    else if (registered && seen == feed->others && !retried && expected)
-        message("%s: no recv or recvfrom was seen; it may receive by read or recvmsg, or have received nothing", name);
-    feed_report_losses(feed, trace_name, written);
-    if (written)
-        message("%s: other processes run on under this trace; their events are not printed any more", name);
+        message("%s: cannot be run: the loader that %s names is not there", name, inspection->resolution.path);
 }
 
 /* Print events until the program has ended, and what is left then. `chance` may be NULL. Returns the program's status.
@@ -303,10 +266,14 @@ static void say_remarks(const struct arguments *arguments, const struct feed *fe
 static int attend(const struct arguments *arguments, struct feed *feed, struct launch *launch,
                   const struct inspection *inspection, const struct chance *chance, uint64_t started)
 {
+    static struct family family; /* too large for a stack */
     int status;
     char words[OVERRULED_WORDS_MAX];
     struct overruled overruled;
     bool feeding = true, ended = false, written = true, looking = overruled_begin(&overruled, feed->trace);
+    family_begin(&family, &feed->processes, launch->pid, started);
+    feed->observe = family_observe;
+    feed->observe_context = &family;
     while (!ended) {
         ended = launch_wait(launch, POLL_MS, &status);
         if (ended)
@@ -315,14 +282,30 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
             say_why_feed_stopped(arguments, feed);
             feeding = false;
         }
+        if (!arguments->quiet && !ended)
+            family_look(&family);
         if (looking && !arguments->quiet && overruled_look(&overruled, feed->trace, clock_now(), words))
             message("%s: %s", arguments->command[0], words);
     }
     feed_end(feed);
+    const struct remarks remarks = {.name = arguments->command[0],
+                                    .trace_name = arguments->trace != NULL ? arguments->trace : arguments->command[0],
+                                    .settings = &arguments->settings,
+                                    .rules = &arguments->faults.rules,
+                                    .feed = feed,
+                                    .inspection = inspection,
+                                    .overruled = &overruled,
+                                    .chance = chance,
+                                    .family = &family,
+                                    .launch = launch,
+                                    .started = started,
+                                    .written = written,
+                                    .shared = arguments->trace != NULL};
     if (feeding && !arguments->quiet)
-        say_remarks(arguments, feed, inspection, &overruled, has_registered(feed, launch->pid, started), written);
+        remarks_say(&remarks);
     if (chance != NULL && !arguments->quiet)
-        say_seed(arguments, feed->trace, chance);
+        remarks_say_seed(&remarks);
+    family_free(&family);
     return status;
 }
 
@@ -334,10 +317,15 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
     feed_init(&feed, trace, READER_NOW, fd, format_find(output_options_format(&arguments->output)));
     feed.printer.colour = output_options_colour(&arguments->output, fd);
 
-    struct inspection inspection;
+    static struct inspection inspection; /* too large for a stack */
     inspect_program(arguments->command[0], &inspection);
-    if (inspect_reason(inspection.verdict) != NULL && !arguments->quiet)
-        message("%s: %s", inspection.path, inspect_reason(inspection.verdict));
+    if (inspect_reason(&inspection) != NULL && !arguments->quiet)
+        message("%s: %s", inspection.verdict == INSPECT_CLEARED ? arguments->command[0] : inspection.resolution.path,
+                inspect_reason(&inspection));
+    /* Another libc's loader does not pass over what it cannot load: the program would not start. That of another kind
+     * of machine would only write that it cannot preload the library. */
+    if (inspection.verdict != INSPECT_OTHER_LIBC && inspection.verdict != INSPECT_OTHER_KIND)
+        preload(arguments->library.preload);
 
     uint64_t started = clock_now();
     struct launch launch;
@@ -349,6 +337,7 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
         say_why_not_started(message_name(arguments->command[0]), failure, &inspection);
         status = launch.pid < 0 ? STATUS_RUN_FAILED : failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
     }
+    inspect_free(&inspection);
     feed_free(&feed);
     return status;
 }
@@ -379,14 +368,16 @@ int command_run(int argc, char **argv)
     if (!take_environment(&arguments))
         return STATUS_RUN_FAILED;
     take_faults(&arguments);
-    if (!library_find(arguments.library)) {
-        message("%s: the library is not there; set RECVSHIM_LIBRARY to its path", arguments.library);
+    if (!can_act(&arguments.faults.rules, arguments.settings.calls))
+        return STATUS_RUN_FAILED;
+    if (!library_find(&arguments.library)) {
+        message("%s: the library is not there; set RECVSHIM_LIBRARY to its path", arguments.library.path);
         return STATUS_RUN_FAILED;
     }
     /* The loader splits LD_PRELOAD at colons and spaces, and knows no escape. */
-    if (strpbrk(arguments.library, ": ") != NULL) {
+    if (strpbrk(arguments.library.preload, ": ") != NULL) {
         message("%s: the loader takes no path with a colon or a space; set RECVSHIM_LIBRARY to another",
-                arguments.library);
+                arguments.library.path);
         return STATUS_RUN_FAILED;
     }
 
@@ -404,7 +395,6 @@ int command_run(int argc, char **argv)
         trace_close(&trace);
         return STATUS_RUN_FAILED;
     }
-    preload(arguments.library);
     int status = run(&arguments, &trace, fd);
     trace_close(&trace);
     if (fd != STDERR_FILENO && close(fd) != 0)

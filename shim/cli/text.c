@@ -2,6 +2,8 @@
 
 #include "utf8.h"
 
+#include <limits.h>
+#include <string.h>
 #include <sys/socket.h>
 
 void text_name(struct output *output, const char *bytes, size_t count)
@@ -68,4 +70,10 @@ void text_count(struct output *output, uint64_t number, const char *word)
     output_text(output, word);
     if (number != 1)
         output_byte(output, 's');
+}
+
+size_t text_length(const char *name)
+{
+    size_t length = strlen(name);
+    return length < PATH_MAX ? length : PATH_MAX;
 }

@@ -18,4 +18,7 @@ void text_span(struct output *output, uint64_t nanoseconds);
 /* A number, and a word that gets an s unless it is 1. */
 void text_count(struct output *output, uint64_t number, const char *word);
 
+/* The length of a name as far as it is shown: what a file says it is called has no end of its own. */
+size_t text_length(const char *name);
+
 #endif

@@ -1,5 +1,7 @@
 #include "classify.h"
 
+#include "buffers.h"
+
 #include <errno.h>
 
 static bool ends_a_stream(int error)
@@ -11,7 +13,7 @@ static bool ends_a_stream(int error)
 /* A 0 that says nothing about the other end: none was asked for, or it came from another queue than the data. */
 static bool says_nothing(const struct call *call)
 {
-    return call->length == 0 || (call->flags & (MSG_ERRQUEUE | MSG_OOB)) != 0;
+    return buffers_size(call) == 0 || (call->flags & (MSG_ERRQUEUE | MSG_OOB)) != 0;
 }
 
 bool classify_needs_type(const struct call *call, ssize_t result, int error)

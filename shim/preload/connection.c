@@ -89,6 +89,17 @@ void connection_made(int fd, int domain, int type, uint64_t id, uint64_t bits)
     note(fd, id << CONNECTION_ID_SHIFT | kind(domain, type) | CONNECTION_NO_TIMEOUT | bits | taken(fd));
 }
 
+void connection_is_none(int fd)
+{
+    _Atomic uint64_t *word = word_of(fd);
+    uint64_t unknown = 0;
+    if (word == NULL)
+        return;
+    raise_highest(fd);
+    atomic_compare_exchange_strong_explicit(word, &unknown, (uint64_t)CONNECTION_NONE << CONNECTION_TYPE_SHIFT,
+                                            memory_order_relaxed, memory_order_relaxed);
+}
+
 void connection_accepted(int listener, int fd, uint64_t id, uint64_t bits)
 {
     uint64_t inherited = SOCKET_MASK & ~(CONNECTION_BITS & ~(uint64_t)CONNECTION_NO_TIMEOUT);

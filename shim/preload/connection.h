@@ -54,6 +54,13 @@ static inline int connection_type(uint64_t word)
     return (int)(word >> CONNECTION_TYPE_SHIFT & 15);
 }
 
+/* The type of a descriptor that is no socket: a read of it is passed on. It stays so where the number is closed, and
+ * given to another, in ways that are not interposed: then it is another file's, because what makes sockets is. */
+#define CONNECTION_NONE 15
+
+/* A descriptor of which nothing is known has turned out to be no socket. */
+void connection_is_none(int fd);
+
 /* AF_UNIX, AF_INET or AF_INET6; 0 for another, and where it was not noted. */
 int connection_domain(uint64_t word);
 

@@ -1,6 +1,7 @@
 /* The interposed symbols, and nothing else. exports.map lists them again, for the linker. */
 #include "handlers.h"
 #include "inject.h"
+#include "kernel.h"
 #include "lifecycle.h"
 #include "next.h"
 #include "origin.h"
@@ -14,6 +15,7 @@
 #include <linux/close_range.h>
 #include <sched.h>
 #include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -30,22 +32,112 @@
 
 EXPORT ssize_t recv(int fd, void *buffer, size_t length, int flags)
 {
-    struct call call = {RECVSHIM_CALL_RECV, fd, buffer, length, flags, NULL, NULL};
+    struct call call = {.which = RECVSHIM_CALL_RECV,
+                        .form = RECVSHIM_CALL_RECV,
+                        .fd = fd,
+                        .flags = flags,
+                        .buffer = buffer,
+                        .length = length};
     return receive(&call);
 }
 
 EXPORT ssize_t recvfrom(int fd, void *buffer, size_t length, int flags, __SOCKADDR_ARG address,
                         socklen_t *address_length) /* NOLINT(readability-non-const-parameter): it is, by the kernel */
 {
-    struct call call = {RECVSHIM_CALL_RECVFROM, fd, buffer, length, flags, ADDRESS(address), address_length};
+    struct call call = {.which = RECVSHIM_CALL_RECVFROM,
+                        .form = RECVSHIM_CALL_RECVFROM,
+                        .fd = fd,
+                        .flags = flags,
+                        .buffer = buffer,
+                        .length = length,
+                        .address = ADDRESS(address),
+                        .address_length = address_length};
     return receive(&call);
 }
 
-/* What _FORTIFY_SOURCE makes of the two: libc declares them only then, and aborts as these do. */
+/* What is not there the kernel refuses: it is not looked at here. */
+static inline ssize_t receive_message(int fd, struct msghdr *message, int flags, bool time64)
+{
+    struct call call = {.which = RECVSHIM_CALL_RECVMSG,
+                        .form = RECVSHIM_CALL_RECVMSG,
+                        .time64 = time64,
+                        .fd = fd,
+                        .flags = flags,
+                        .length = CALL_WHOLE,
+                        .message = message};
+    if (!call_may_follow(message))
+        return next_receive(&call, 0, flags);
+    call.address = message->msg_name;
+    call.address_length = &message->msg_namelen;
+    ssize_t result = receive(&call);
+    if (result >= 0 && message->msg_controllen != 0)
+        lifecycle_arrived(message);
+    return result;
+}
+
+EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    return receive_message(fd, message, flags, false);
+}
+
+static inline int receive_some(int fd, struct messages all, int flags, bool time64)
+{
+    struct call call = {.which = RECVSHIM_CALL_RECVMMSG,
+                        .form = RECVSHIM_CALL_RECVMMSG,
+                        .time64 = time64,
+                        .fd = fd,
+                        .flags = flags,
+                        .length = CALL_WHOLE,
+                        .messages = &all};
+    int result = receive_messages(&call);
+    for (int i = 0; i < result; i++)
+        lifecycle_arrived(&all.each[i].msg_hdr);
+    return result;
+}
+
+EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, struct timespec *timeout)
+{
+    return receive_some(fd, (struct messages){messages, count, (void *)timeout, 0}, flags, false);
+}
+
+EXPORT ssize_t read(int fd, void *buffer, size_t length)
+{
+    next_read_function *next = next_read();
+    if (receive_passes_on(RECVSHIM_CALL_READ, fd) && next != NULL)
+        return next(fd, buffer, length);
+    struct call call = {
+        .which = RECVSHIM_CALL_READ, .form = RECVSHIM_CALL_READ, .fd = fd, .buffer = buffer, .length = length};
+    return receive_from_any(&call);
+}
+
+/* Its other name, under which libc has it for libraries of its own time. */
+ssize_t __read(int fd, void *buffer, size_t length);
+
+EXPORT ssize_t __read(int fd, void *buffer, size_t length)
+{
+    return read(fd, buffer, length);
+}
+
+EXPORT ssize_t readv(int fd, const struct iovec *vector, int count)
+{
+    next_readv_function *next = next_readv();
+    if (receive_passes_on(RECVSHIM_CALL_READV, fd) && next != NULL)
+        return next(fd, vector, count);
+    struct call call = {.which = RECVSHIM_CALL_READV,
+                        .form = RECVSHIM_CALL_READV,
+                        .fd = fd,
+                        .pieces = count,
+                        .length = CALL_WHOLE,
+                        .vector = vector};
+    return receive_from_any(&call);
+}
+
+/* What _FORTIFY_SOURCE makes of three: libc declares them only then, and aborts as these do. */
 void __chk_fail(void) __attribute__((noreturn));
 ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t size, int flags);
 ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t size, int flags, struct sockaddr *address,
                        socklen_t *address_length);
+ssize_t __read_chk(int fd, void *buffer, size_t length, size_t size);
 
 EXPORT ssize_t __recv_chk(int fd, void *buffer, size_t length, size_t size, int flags)
 {
@@ -62,6 +154,13 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t size, 
     return recvfrom(fd, buffer, length, flags, address, address_length);
 }
 
+EXPORT ssize_t __read_chk(int fd, void *buffer, size_t length, size_t size)
+{
+    if (length > size)
+        __chk_fail();
+    return read(fd, buffer, length);
+}
+
 /* ---- calls that make, change or close a socket: noted, and passed on ----
  *
  * A NULL from next_*() is a call out of dlsym itself (next.h): the kernel is entered directly. */
@@ -69,7 +168,8 @@ EXPORT ssize_t __recvfrom_chk(int fd, void *buffer, size_t length, size_t size, 
 EXPORT int socket(int domain, int type, int protocol)
 {
     next_socket_function *next = next_socket();
-    int fd = next != NULL ? next(domain, type, protocol) : (int)syscall(SYS_socket, domain, type, protocol);
+    int fd =
+        next != NULL ? next(domain, type, protocol) : (int)KERNEL_SOCKET_CALL(socket, SOCKET, domain, type, protocol);
     if (fd >= 0)
         lifecycle_made(fd, domain, type);
     return fd;
@@ -78,8 +178,8 @@ EXPORT int socket(int domain, int type, int protocol)
 EXPORT int socketpair(int domain, int type, int protocol, int fds[2])
 {
     next_socketpair_function *next = next_socketpair();
-    int result =
-        next != NULL ? next(domain, type, protocol, fds) : (int)syscall(SYS_socketpair, domain, type, protocol, fds);
+    int result = next != NULL ? next(domain, type, protocol, fds)
+                              : (int)KERNEL_SOCKET_CALL(socketpair, SOCKETPAIR, domain, type, protocol, fds);
     if (result == 0)
         lifecycle_paired(fds, domain, type);
     return result;
@@ -90,8 +190,9 @@ EXPORT int accept(int listener, __SOCKADDR_ARG address, socklen_t *address_lengt
     struct acceptance acceptance;
     lifecycle_accepting(&acceptance, listener, ADDRESS(address), address_length);
     next_accept_function *next = next_accept();
-    int fd = next != NULL ? next(listener, acceptance.address, acceptance.length)
-                          : (int)syscall(SYS_accept4, listener, acceptance.address, acceptance.length, 0);
+    int fd = next != NULL
+                 ? next(listener, acceptance.address, acceptance.length)
+                 : (int)KERNEL_SOCKET_CALL(accept4, ACCEPT4, listener, acceptance.address, acceptance.length, 0);
     if (fd >= 0)
         lifecycle_accepted(&acceptance, listener, fd);
     return fd;
@@ -102,8 +203,9 @@ EXPORT int accept4(int listener, __SOCKADDR_ARG address, socklen_t *address_leng
     struct acceptance acceptance;
     lifecycle_accepting(&acceptance, listener, ADDRESS(address), address_length);
     next_accept4_function *next = next_accept4();
-    int fd = next != NULL ? next(listener, acceptance.address, acceptance.length, flags)
-                          : (int)syscall(SYS_accept4, listener, acceptance.address, acceptance.length, flags);
+    int fd = next != NULL
+                 ? next(listener, acceptance.address, acceptance.length, flags)
+                 : (int)KERNEL_SOCKET_CALL(accept4, ACCEPT4, listener, acceptance.address, acceptance.length, flags);
     if (fd >= 0)
         lifecycle_accepted(&acceptance, listener, fd);
     return fd;
@@ -113,8 +215,8 @@ EXPORT int connect(int fd, __CONST_SOCKADDR_ARG address, socklen_t length)
 {
     struct connecting before = lifecycle_connecting(fd);
     next_connect_function *next = next_connect();
-    int result =
-        next != NULL ? next(fd, ADDRESS(address), length) : (int)syscall(SYS_connect, fd, ADDRESS(address), length);
+    int result = next != NULL ? next(fd, ADDRESS(address), length)
+                              : (int)KERNEL_SOCKET_CALL(connect, CONNECT, fd, ADDRESS(address), length);
     lifecycle_connected(fd, ADDRESS(address), length, result, before);
     return result;
 }
@@ -123,7 +225,7 @@ EXPORT int shutdown(int fd, int how)
 {
     uint64_t before = lifecycle_shutting_down(fd, how);
     next_shutdown_function *next = next_shutdown();
-    int result = next != NULL ? next(fd, how) : (int)syscall(SYS_shutdown, fd, how);
+    int result = next != NULL ? next(fd, how) : (int)KERNEL_SOCKET_CALL(shutdown, SHUTDOWN, fd, how);
     if (result != 0)
         lifecycle_shutdown_failed(fd, before);
     return result;
@@ -165,6 +267,21 @@ EXPORT int close(int fd)
     return next != NULL ? next(fd) : (int)syscall(SYS_close, fd);
 }
 
+/* Within libc it closes past our close: what was noted of a socket would then be believed of a file that gets its
+ * number, and is read. */
+EXPORT int fclose(FILE *stream)
+{
+    const int error = errno;
+    int fd = fileno(stream); /* -1, with errno set, of one in memory */
+    errno = error;
+    lifecycle_closing(fd);
+    next_fclose_function *next = next_fclose();
+    if (next != NULL)
+        return next(stream);
+    errno = EAGAIN;
+    return EOF;
+}
+
 EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 {
     /* Of CLOSE_RANGE_CLOEXEC nothing is closed; of a flag unknown here neither, or nobody knows what. */
@@ -194,37 +311,38 @@ static int note_fcntl(int fd, int command, int result)
 
 /* The third argument is an int, a pointer or missing; read as a pointer it is passed on whole in each case, as libc's
  * own fcntl does it. */
-EXPORT int fcntl(int fd, int command, ...)
-{
-    va_list arguments;
-    va_start(arguments, command);
-    void *argument = va_arg(arguments, void *);
-    va_end(arguments);
-    next_fcntl_function *next = next_fcntl();
-    int result = next != NULL ? next(fd, command, argument) : (int)syscall(SYS_fcntl, fd, command, argument);
-    return note_fcntl(fd, command, result);
-}
+#define EXPORT_FCNTL(name, find_next)                                                                                  \
+    EXPORT int name(int fd, int command, ...)                                                                          \
+    {                                                                                                                  \
+        va_list arguments;                                                                                             \
+        va_start(arguments, command);                                                                                  \
+        void *argument = va_arg(arguments, void *);                                                                    \
+        va_end(arguments);                                                                                             \
+        next_##name##_function *next = find_next;                                                                      \
+        int result = next != NULL ? next(fd, command, argument) : (int)syscall(KERNEL_FCNTL, fd, command, argument);   \
+        return note_fcntl(fd, command, result);                                                                        \
+    }
+#ifdef __i386__
+#define IS_OFD_LOCK(command) ((command) == F_OFD_GETLK || (command) == F_OFD_SETLK || (command) == F_OFD_SETLKW)
+EXPORT_FCNTL(fcntl, IS_OFD_LOCK(command) ? next_fcntl_of(__builtin_return_address(0)) : next_fcntl())
+#else
+EXPORT_FCNTL(fcntl, next_fcntl())
+#endif
+EXPORT_FCNTL(fcntl64, next_fcntl64()) /* what it is called in programs built with 64-bit file offsets */
 
-/* What fcntl is called in programs built with 64-bit file offsets. */
-EXPORT int fcntl64(int fd, int command, ...)
+static int set_option(next_setsockopt_function *next, int fd, int level, int option, const void *value,
+                      socklen_t length)
 {
-    va_list arguments;
-    va_start(arguments, command);
-    void *argument = va_arg(arguments, void *);
-    va_end(arguments);
-    next_fcntl64_function *next = next_fcntl64();
-    int result = next != NULL ? next(fd, command, argument) : (int)syscall(SYS_fcntl, fd, command, argument);
-    return note_fcntl(fd, command, result);
+    int result = next != NULL ? next(fd, level, option, value, length)
+                              : (int)KERNEL_SOCKET_CALL(setsockopt, SETSOCKOPT, fd, level, option, value, length);
+    if (level == SOL_SOCKET && (option == SO_RCVTIMEO_OLD || option == SO_RCVTIMEO_NEW))
+        lifecycle_timeout_changed(fd);
+    return result;
 }
 
 EXPORT int setsockopt(int fd, int level, int option, const void *value, socklen_t length)
 {
-    next_setsockopt_function *next = next_setsockopt();
-    int result = next != NULL ? next(fd, level, option, value, length)
-                              : (int)syscall(SYS_setsockopt, fd, level, option, value, length);
-    if (level == SOL_SOCKET && (option == SO_RCVTIMEO_OLD || option == SO_RCVTIMEO_NEW))
-        lifecycle_timeout_changed(fd);
-    return result;
+    return set_option(next_setsockopt(), fd, level, option, value, length);
 }
 
 EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event)
@@ -237,11 +355,10 @@ EXPORT int epoll_ctl(int epoll, int operation, int fd, struct epoll_event *event
     return result;
 }
 
-EXPORT int getsockopt(int fd, int level, int option, void *value, socklen_t *length)
+static int get_option(next_getsockopt_function *next, int fd, int level, int option, void *value, socklen_t *length)
 {
-    next_getsockopt_function *next = next_getsockopt();
     int result = next != NULL ? next(fd, level, option, value, length)
-                              : (int)syscall(SYS_getsockopt, fd, level, option, value, length);
+                              : (int)KERNEL_SOCKET_CALL(getsockopt, GETSOCKOPT, fd, level, option, value, length);
     if (result == 0 && level == SOL_SOCKET && option == SO_ERROR && *length == sizeof(int)) {
         int error;
         memcpy(&error, value, sizeof error);
@@ -250,25 +367,9 @@ EXPORT int getsockopt(int fd, int level, int option, void *value, socklen_t *len
     return result;
 }
 
-/* ---- calls that bring descriptors: noted, and passed on ---- */
-
-EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+EXPORT int getsockopt(int fd, int level, int option, void *value, socklen_t *length)
 {
-    next_recvmsg_function *next = next_recvmsg();
-    ssize_t result = next != NULL ? next(fd, message, flags) : syscall(SYS_recvmsg, fd, message, flags);
-    if (result >= 0)
-        lifecycle_arrived(message);
-    return result;
-}
-
-EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int flags, struct timespec *timeout)
-{
-    next_recvmmsg_function *next = next_recvmmsg();
-    int result = next != NULL ? next(fd, messages, count, flags, timeout)
-                              : (int)syscall(SYS_recvmmsg, fd, messages, count, flags, timeout);
-    for (int i = 0; i < result; i++)
-        lifecycle_arrived(&messages[i].msg_hdr);
-    return result;
+    return get_option(next_getsockopt(), fd, level, option, value, length);
 }
 
 /* ---- calls that install signal handlers ---- */
@@ -331,20 +432,22 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
     return origin_create_thread(thread, attributes, function, argument);
 }
 
-/* Up to four arguments of any kind follow, each in a register of its own; read as longs they are passed on whole, as
- * libc's own prctl does it. */
-EXPORT int prctl(int option, ...)
-{
-    va_list arguments;
-    va_start(arguments, option);
-    unsigned long a = va_arg(arguments, unsigned long), b = va_arg(arguments, unsigned long);
-    unsigned long c = va_arg(arguments, unsigned long), d = va_arg(arguments, unsigned long);
-    va_end(arguments);
-    if (option == PR_SET_SECCOMP)
-        query_filter_announced();
-    next_prctl_function *next = next_prctl();
-    return next != NULL ? next(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);
-}
+/* Up to four arguments of any kind follow, each a word; read as longs they are passed on whole, as libc's own prctl
+ * does it. */
+#define EXPORT_PRCTL(name)                                                                                             \
+    EXPORT int name(int option, ...)                                                                                   \
+    {                                                                                                                  \
+        va_list arguments;                                                                                             \
+        va_start(arguments, option);                                                                                   \
+        unsigned long a = va_arg(arguments, unsigned long), b = va_arg(arguments, unsigned long);                      \
+        unsigned long c = va_arg(arguments, unsigned long), d = va_arg(arguments, unsigned long);                      \
+        va_end(arguments);                                                                                             \
+        if (option == PR_SET_SECCOMP)                                                                                  \
+            query_filter_announced();                                                                                  \
+        next_##name##_function *next = next_##name();                                                                  \
+        return next != NULL ? next(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);                  \
+    }
+EXPORT_PRCTL(prctl)
 
 /* A function that clone is to call, in a child that has its parent's memory while the parent waits. */
 struct beginning {
@@ -398,3 +501,40 @@ EXPORT void _Exit(int status)
 {
     _exit(status);
 }
+
+/* ---- what 32-bit programs with 64-bit times call instead: next.h ---- */
+
+#if __TIMESIZE == 32
+
+/* libc's headers declare them only in such programs. */
+int __setsockopt64(int fd, int level, int option, const void *value, socklen_t length);
+int __getsockopt64(int fd, int level, int option, void *value, socklen_t *length);
+ssize_t __recvmsg64(int fd, struct msghdr *message, int flags);
+int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned int count, int flags, void *timeout);
+int __fcntl_time64(int fd, int command, ...);
+int __prctl_time64(int option, ...);
+
+EXPORT int __setsockopt64(int fd, int level, int option, const void *value, socklen_t length)
+{
+    return set_option(next___setsockopt64(), fd, level, option, value, length);
+}
+
+EXPORT int __getsockopt64(int fd, int level, int option, void *value, socklen_t *length)
+{
+    return get_option(next___getsockopt64(), fd, level, option, value, length);
+}
+
+EXPORT ssize_t __recvmsg64(int fd, struct msghdr *message, int flags)
+{
+    return receive_message(fd, message, flags, true);
+}
+
+EXPORT int __recvmmsg64(int fd, struct mmsghdr *messages, unsigned int count, int flags, void *timeout)
+{
+    return receive_some(fd, (struct messages){messages, count, timeout, 0}, flags, true);
+}
+
+EXPORT_FCNTL(__fcntl_time64, next___fcntl_time64())
+EXPORT_PRCTL(__prctl_time64)
+
+#endif

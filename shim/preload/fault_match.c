@@ -2,6 +2,7 @@
 
 #include "draw.h"
 
+#include "trace/calls.h"
 #include "trace/fault_grammar.h"
 
 #include <string.h>
@@ -13,7 +14,7 @@ static bool can_act(const struct recvshim_rule *rule, const struct fault_facts *
     const struct fault_action *action = &fault_actions[rule->action];
     const struct call *call = facts->call;
     bool is_data = (call->flags & (MSG_ERRQUEUE | MSG_OOB)) == 0;
-    bool has_address = call->address != NULL && call->which != RECVSHIM_CALL_RECV;
+    bool has_address = call->address != NULL && (CALLS_WITH_ADDRESS >> call->which & 1U) != 0;
     return (is_data || (action->needs & FAULT_NEEDS_DATA) == 0) &&
            (has_address || (action->needs & FAULT_NEEDS_ADDRESS) == 0) &&
            ((call->flags & MSG_PEEK) == 0 || (action->needs & FAULT_NEEDS_TAKING) == 0) &&
@@ -87,17 +88,21 @@ uint64_t fault_draw(const struct recvshim_rule *rule, uint64_t key)
     return draw != 0 ? draw : 1;
 }
 
-/* One in each of as many parts of about the same size: no bit is flipped twice, and none has to be remembered. */
-void fault_flip(void *data, size_t size, uint64_t bits, uint64_t draw)
+static uint64_t bits_of(size_t size)
 {
-    const uint64_t all = (uint64_t)size < UINT64_MAX / 8 ? (uint64_t)size * 8 : UINT64_MAX;
-    const uint64_t parts = bits < all ? bits : all, part = parts != 0 ? all / parts : 0,
-                   longer = parts != 0 ? all % parts : 0;
-    uint64_t begin = 0;
-    for (uint64_t i = 0; i < parts; i++) {
-        uint64_t length = part + (i < longer ? 1 : 0);
-        uint64_t bit = begin + draw_of(draw, i) % length;
-        ((uint8_t *)data)[bit / 8] ^= (uint8_t)(1U << bit % 8);
-        begin += length;
-    }
+    const uint64_t bytes = size;
+    return bytes < UINT64_MAX / 8 ? bytes * 8 : UINT64_MAX;
+}
+
+uint64_t fault_bits(size_t size, uint64_t bits)
+{
+    return bits < bits_of(size) ? bits : bits_of(size);
+}
+
+/* One in each of as many parts of about the same size: none is flipped twice, and none has to be remembered. */
+uint64_t fault_bit(size_t size, uint64_t bits, uint64_t draw, uint64_t number)
+{
+    const uint64_t parts = fault_bits(size, bits), part = bits_of(size) / parts, longer = bits_of(size) % parts;
+    const uint64_t begin = number * part + (number < longer ? number : longer);
+    return begin + draw_of(draw, number) % (part + (number < longer ? 1 : 0));
 }

@@ -46,7 +46,8 @@ bool fault_happens(const struct recvshim_rule *rule, uint64_t key);
 uint64_t fault_value(const struct recvshim_rule *rule, uint64_t key);
 uint64_t fault_draw(const struct recvshim_rule *rule, uint64_t key);
 
-/* Flip so many bits, or all where there are fewer. */
-void fault_flip(void *data, size_t size, uint64_t bits, uint64_t draw);
+/* To flip so many bits of data of that size: how many they are then, and which, by a number from 0 to below that. */
+uint64_t fault_bits(size_t size, uint64_t bits);
+uint64_t fault_bit(size_t size, uint64_t bits, uint64_t draw, uint64_t number);
 
 #endif

@@ -4,6 +4,7 @@
 #include "inject.h"
 
 #include "address.h"
+#include "buffers.h"
 #include "connection.h"
 #include "endpoints.h"
 #include "handled.h"
@@ -12,8 +13,12 @@
 #include "query.h"
 #include "receive.h"
 #include "report.h"
+#include "retry.h"
+#include "rights.h"
+#include "source.h"
 #include "vfork.h"
 
+#include "trace/calls.h"
 #include "trace/clock.h"
 
 #include <errno.h>
@@ -98,6 +103,14 @@ static void obtain(const struct call *call, struct outcome *outcome)
         receive_obtain(call, outcome);
 }
 
+/* Whether there can be a look at what is there before the call: it is a recvfrom, which a filter of seccomp that lets
+ * other calls pass may not expect. */
+static bool may_look(const struct call *call)
+{
+    const unsigned int calls = 1U << RECVSHIM_CALL_RECV | 1U << RECVSHIM_CALL_RECVFROM;
+    return (calls >> call->which & 1U) != 0 || !query_filtered();
+}
+
 /* Wait for a datagram as the call would, and look who sent it. Returns false where that failed: so has the call then.
  */
 __attribute__((noinline)) static bool look_at_source(const struct call *call, struct outcome *outcome,
@@ -107,7 +120,7 @@ __attribute__((noinline)) static bool look_at_source(const struct call *call, st
     socklen_t length = sizeof longest, own_room = outcome->room;
     char nothing;
     struct call look = *call;
-    look.which = RECVSHIM_CALL_RECVFROM;
+    look.form = RECVSHIM_CALL_RECVFROM;
     look.buffer = &nothing;
     look.length = 0;
     look.flags = (look.flags | MSG_PEEK) & ~(MSG_TRUNC | MSG_WAITALL);
@@ -128,7 +141,7 @@ __attribute__((noinline)) static bool look_at_source(const struct call *call, st
 static bool find_peer(const struct call *call, struct outcome *outcome, struct fault_facts *facts)
 {
     facts->has_peer = peer_of(call->fd, outcome->word, &facts->peer);
-    if (facts->has_peer || (call->flags & (MSG_ERRQUEUE | MSG_OOB)) != 0)
+    if (facts->has_peer || (call->flags & (MSG_ERRQUEUE | MSG_OOB)) != 0 || !may_look(call))
         return true;
     facts->type = type_of(call);
     return facts->type != SOCK_DGRAM || look_at_source(call, outcome, facts);
@@ -159,8 +172,9 @@ static bool wait_out(const struct call *call, uint64_t delay, struct outcome *ou
         outcome->entry += delay; /* the call starts later, and so does its time-out */
     for (;;) {
         uint64_t since = handled_now();
-        if (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) != EINTR)
+        if (next_libc_clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) != EINTR)
             return true;
+        retry_let_handlers_run();
         if (is_interrupted(call, outcome, since)) {
             outcome->passed = true;
             outcome->timed = connection_may_time_out(call->fd);
@@ -172,12 +186,16 @@ static bool wait_out(const struct call *call, uint64_t delay, struct outcome *ou
 
 /* ---- the others ---- */
 
-/* As the kernel does at the end of a stream (tcp_recvmsg, unix_stream_read_generic): no address. */
+/* As the kernel does at the end of a stream (tcp_recvmsg, unix_stream_read_generic): no address, nothing besides. */
 static void end(const struct call *call, struct outcome *outcome)
 {
     outcome->result = 0;
     if (call->address != NULL && outcome->room != 0)
         *call->address_length = 0;
+    if (call->form == RECVSHIM_CALL_RECVMSG) {
+        call->message->msg_controllen = 0;
+        call->message->msg_flags = call->flags & MSG_CMSG_CLOEXEC;
+    }
 }
 
 static void stay_ended(const struct call *call, struct outcome *outcome)
@@ -201,6 +219,7 @@ static bool await_data(const struct call *call, struct outcome *outcome)
 {
     char byte;
     struct call look = *call;
+    look.form = RECVSHIM_CALL_RECV;
     look.buffer = &byte;
     look.length = 1;
     look.flags = (look.flags | MSG_PEEK) & ~(MSG_TRUNC | MSG_WAITALL);
@@ -219,15 +238,20 @@ static bool await_data(const struct call *call, struct outcome *outcome)
 static void shorten(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
 {
     struct call less = *call;
-    bool shorter = plan->fault.value < less.length;
-    if (shorter && plan->rule.times != 0 && !await_data(call, outcome)) {
+    const bool is_counted = plan->rule.times != 0;
+    bool shorter = plan->fault.value < buffers_size(call) && (!is_counted || may_look(call));
+    if (shorter && is_counted && !await_data(call, outcome)) {
         if (outcome->result == 0)
             end(call, outcome);
         return;
     }
     shorter = shorter && !counts_no_more(call, plan) && fault_reserve(plan);
-    if (shorter)
+    if (shorter) {
+        struct iovec pieces[BUFFERS_PIECES];
+        int count;
         less.length = (size_t)plan->fault.value;
+        less.length = buffers_part(&less, 0, pieces, &count); /* less again where it lies in many pieces */
+    }
     obtain(&less, outcome);
     if (shorter && outcome->result > 0 && (size_t)outcome->result == less.length) {
         tell(call, plan, outcome);
@@ -259,7 +283,8 @@ static size_t size_of(const struct call *call, const struct outcome *outcome)
 {
     if (outcome->result <= 0)
         return 0;
-    return (size_t)outcome->result < call->length ? (size_t)outcome->result : call->length;
+    size_t size = buffers_size(call);
+    return (size_t)outcome->result < size ? (size_t)outcome->result : size;
 }
 
 static void cut(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
@@ -268,7 +293,9 @@ static void cut(const struct call *call, const struct fault_plan *plan, struct o
     size_t size = size_of(call, outcome);
     if (size <= plan->fault.value || !is_meant(call, plan, outcome) || !take(call, plan, outcome))
         return;
-    memset((char *)call->buffer + plan->fault.value, 0, size - (size_t)plan->fault.value); /* it is gone */
+    buffers_clear(call, (size_t)plan->fault.value, size); /* it is gone */
+    if (call->form == RECVSHIM_CALL_RECVMSG)
+        call->message->msg_flags |= MSG_TRUNC;
     if ((call->flags & MSG_TRUNC) == 0) /* else its real length is wanted */
         outcome->result = (ssize_t)plan->fault.value;
 }
@@ -278,6 +305,8 @@ static void cut(const struct call *call, const struct fault_plan *plan, struct o
 static void drop(const struct call *call, struct fault_plan *plan, struct outcome *outcome)
 {
     struct recvshim_address source;
+    const bool is_message = call->form == RECVSHIM_CALL_RECVMSG;
+    const size_t room_for_control = is_message ? call->message->msg_controllen : 0;
     if (outcome->entry == 0)
         outcome->entry = clock_now();
     obtain(call, outcome);
@@ -289,9 +318,12 @@ static void drop(const struct call *call, struct fault_plan *plan, struct outcom
     plan->fault.source = NULL;
     if (!taken)
         return;
-    if (size_of(call, outcome) > 0)                      /* else there may be no buffer */
-        memset(call->buffer, 0, size_of(call, outcome)); /* it is gone */
-    if (call->address != NULL && address_length_may_be_read(call->address_length))
+    buffers_clear(call, 0, size_of(call, outcome)); /* it is gone */
+    if (is_message) {
+        rights_close(call->message); /* nobody else would */
+        call->message->msg_controllen = room_for_control;
+    }
+    if (call->address != NULL && call_may_follow(call->address_length))
         *call->address_length = outcome->room; /* also of 0: the kernel told a length that there is no room for */
     receive_go_on(call, outcome);
 }
@@ -303,12 +335,20 @@ static bool is_thrown_away(const struct call *call)
            connection_domain(connection_word(call->fd)) != AF_UNIX;
 }
 
+static void flip(const struct call *call, size_t size, uint64_t bits, uint64_t draw)
+{
+    for (uint64_t i = 0; i < fault_bits(size, bits); i++) {
+        uint64_t bit = fault_bit(size, bits, draw, i);
+        *buffers_at(call, (size_t)(bit / 8)) ^= (uint8_t)(1U << bit % 8);
+    }
+}
+
 static void corrupt(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
 {
     obtain(call, outcome);
     size_t size = size_of(call, outcome);
     if (size > 0 && !is_thrown_away(call) && is_meant(call, plan, outcome) && take(call, plan, outcome))
-        fault_flip(call->buffer, size, plan->fault.value, plan->fault.draw);
+        flip(call, size, plan->fault.value, plan->fault.draw);
 }
 
 static void set_scope(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
@@ -388,19 +428,19 @@ static bool is_over(const struct call *call, const struct fault_plan *plan, stru
 __attribute__((noinline)) static void carry_out_with_source(const struct call *call, struct fault_plan *plan,
                                                             struct outcome *outcome)
 {
-    struct sockaddr_un longest;
-    socklen_t length = sizeof longest;
-    struct call with_source = *call;
-    with_source.address = (struct sockaddr *)&longest;
-    with_source.address_length = &length;
-    outcome->room = sizeof longest;
+    struct source source;
+    struct call with_source;
+    source_lend(call, &source, &with_source);
+    outcome->room = SOURCE_ROOM;
     carry_out(&with_source, plan, outcome);
+    if (outcome->result >= 0)
+        source_return(call, &source);
     outcome->room = 0;
 }
 
 static void act(const struct call *call, struct fault_plan *plan, struct outcome *outcome)
 {
-    if (outcome->waited && call->address == NULL && next_recv_is_recvfrom())
+    if (outcome->waited && call->address == NULL && source_can_be_lent(call))
         carry_out_with_source(call, plan, outcome);
     else
         carry_out(call, plan, outcome);
@@ -438,7 +478,8 @@ __attribute__((noinline)) static void try_rules(const struct call *call, struct 
  * its own, and is left alone. */
 void inject(const struct call *call, struct outcome *outcome)
 {
-    if (vfork_in_child()) {
+    bool is_none = (CALLS_ON_FILES >> call->which & 1U) != 0 && buffers_size(call) == 0; /* to the kernel */
+    if (vfork_in_child() || is_none) {
         receive_obtain(call, outcome);
         return;
     }

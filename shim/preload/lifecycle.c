@@ -6,6 +6,7 @@
 #include "query.h"
 #include "receive.h"
 #include "recorder.h"
+#include "rights.h"
 #include "thread.h"
 #include "vfork.h"
 
@@ -72,7 +73,7 @@ void lifecycle_accepting(struct acceptance *acceptance, int listener, struct soc
 {
     acceptance->address = address;
     acceptance->length = length;
-    acceptance->room = address != NULL && address_length_may_be_read(length) ? *length : 0;
+    acceptance->room = address != NULL && call_may_follow(length) ? *length : 0;
     if (address == NULL && recorder_tracing() && connection_domain(connection_word(listener)) != 0) {
         acceptance->own_length = sizeof acceptance->own;
         acceptance->address = &acceptance->own.any;
@@ -364,19 +365,8 @@ void lifecycle_closing_range(unsigned int first, unsigned int last)
 /* Also where they are put in place of a number that was closed in a way that is not interposed. */
 void lifecycle_arrived(const struct msghdr *message)
 {
-    if (vfork_in_child() || message->msg_control == NULL)
-        return;
-    for (const struct cmsghdr *header = CMSG_FIRSTHDR(message); header != NULL;
-         header = CMSG_NXTHDR((struct msghdr *)(uintptr_t)message, (struct cmsghdr *)(uintptr_t)header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS || header->cmsg_len < CMSG_LEN(0))
-            continue;
-        size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-            connection_forget(fd);
-        }
-    }
+    if (!vfork_in_child())
+        rights_for_each(message, connection_forget);
 }
 
 void lifecycle_timeout_changed(int fd)

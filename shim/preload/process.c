@@ -30,6 +30,21 @@ static void forget(void)
     atomic_store_explicit(&process_identity->pid, 0, memory_order_relaxed);
     atomic_store_explicit(&process_identity->exited, 0, memory_order_relaxed);
     atomic_store_explicit(&process_identity->vforked, 0, memory_order_relaxed);
+    atomic_store_explicit(&process_identity->forked_pid, 0, memory_order_relaxed);
+}
+
+/* In the child, which has one thread. Asked at once and not with the first receive: the program may install a filter of
+ * seccomp before it, which kills for a call that it does not expect (sshd's child that talks to whoever comes). What is
+ * not cleared by then is the parent's: qemu, where it emulates processes, says that it will clear the page, and does
+ * not.
+ */
+static void learn(void)
+{
+    uint32_t pid = (uint32_t)syscall(SYS_getpid);
+    if (atomic_load_explicit(&process_identity->pid, memory_order_relaxed) != pid)
+        forget();
+    atomic_store_explicit(&process_identity->forked_by, (uint32_t)syscall(SYS_getppid), memory_order_relaxed);
+    atomic_store_explicit(&process_identity->forked_pid, pid, memory_order_relaxed);
 }
 
 void process_start(void)
@@ -38,11 +53,16 @@ void process_start(void)
     void *map = mmap(NULL, page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (map != MAP_FAILED && madvise(map, page, MADV_WIPEONFORK) == 0) {
         process_identity = map;
-        return;
+    } else {
+        if (map != MAP_FAILED)
+            munmap(map, page);
+        pthread_atfork(NULL, NULL, forget); /* all that an older kernel allows */
     }
-    if (map != MAP_FAILED)
-        munmap(map, page);
-    pthread_atfork(NULL, NULL, forget); /* all that an older kernel allows */
+}
+
+void process_learn_forks(void)
+{
+    pthread_atfork(NULL, NULL, learn); /* after forget(): children's handlers run in the order of their registration */
 }
 
 /* Libc's note of this thread's tid; NULL where it is not to be trusted, or not to be found: a thread that received
@@ -58,9 +78,11 @@ static const volatile uint32_t *trusted_tid(void)
 static bool claim_process(uint32_t *parent)
 {
     const volatile uint32_t *tid = thread_get()->tid;
-    uint32_t pid = (uint32_t)syscall(SYS_getpid), none = 0;
-    /* After a raw clone libc still has the parent's tid, and keeps it: then a thread's first look costs a call. */
-    uint32_t trust = tid != NULL && *tid == (uint32_t)syscall(SYS_gettid);
+    uint32_t learned = atomic_load_explicit(&process_identity->forked_pid, memory_order_relaxed), none = 0;
+    uint32_t pid = learned != 0 ? learned : (uint32_t)syscall(SYS_getpid);
+    /* After a raw clone libc still has the parent's tid, and keeps it: then a thread's first look costs a call. Fork
+     * has set it right. */
+    uint32_t trust = tid != NULL && (learned != 0 || *tid == (uint32_t)syscall(SYS_gettid));
     *parent = atomic_load_explicit(&last_pid, memory_order_relaxed);
     /* So it is in a child of vfork, where it is right for the parent, whose memory this is and whose first look this
      * must be. Told apart by that parent: it is not the one that looked last, which is a raw clone's. */
@@ -74,7 +96,8 @@ static bool claim_process(uint32_t *parent)
         return false;
     atomic_store_explicit(&last_pid, pid, memory_order_relaxed);
     /* 0 for a parent outside of our pid namespace, whose number would mean nothing in it. */
-    uint32_t visible = (uint32_t)syscall(SYS_getppid);
+    uint32_t visible = learned != 0 ? atomic_load_explicit(&process_identity->forked_by, memory_order_relaxed)
+                                    : (uint32_t)syscall(SYS_getppid);
     if (*parent == 0 || visible == 0)
         *parent = visible;
     return true;

@@ -19,11 +19,16 @@ struct process_identity {
     _Atomic uint32_t trust_libc; /* libc's own note of a thread's tid is right in this process */
     _Atomic uint32_t exited;     /* its end has been told */
     _Atomic uint32_t vforked;    /* it has children in this memory, or had */
+    _Atomic uint32_t forked_pid; /* its pid, and its parent's, as fork learned them; 0 where it did not */
+    _Atomic uint32_t forked_by;
 };
 extern struct process_identity *process_identity;
 
 /* Called once, by the constructor. */
 void process_start(void);
+
+/* There is a trace, which children will want to be told of: see who they are as they begin. */
+void process_learn_forks(void);
 
 /* Find out anew, and note it. Returns whether this is the first answer in a process, which exactly one caller gets;
  * *parent is the parent's pid then; 0 where the parent is outside of our pid namespace. */

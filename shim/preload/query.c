@@ -110,7 +110,8 @@ bool query_tcp(int fd, struct recvshim_tcp *tcp)
 {
     struct tcp_info info = {0};
     socklen_t length = sizeof info;
-    if (ask(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0)
+    /* Every TCP has a segment size; socket_wrapper's, which is made up, and always established, has none. */
+    if (ask(fd, IPPROTO_TCP, TCP_INFO, &info, &length) != 0 || info.tcpi_snd_mss == 0)
         return false;
     *tcp = (struct recvshim_tcp){
         .rtt = info.tcpi_rtt,

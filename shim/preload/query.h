@@ -12,7 +12,7 @@
 
 #include <stdbool.h>
 
-/* For the constructor; `wanted`: there is a trace, or rules that look at sockets. */
+/* For the constructor; `wanted`: there is a trace, or rules that look at sockets, or calls that may be made on none. */
 void query_start(enum lookup_policy policy, bool wanted);
 
 /* The program is about to install a filter. */

@@ -1,6 +1,7 @@
 #include "receive.h"
 
 #include "address.h"
+#include "buffers.h"
 #include "connection.h"
 #include "fault.h"
 #include "handled.h"
@@ -13,15 +14,16 @@
 #include "report.h"
 #include "retry.h"
 #include "scope.h"
+#include "source.h"
 #include "thread.h"
 #include "vfork.h"
 
+#include "trace/calls.h"
 #include "trace/clock.h"
 
 #include <errno.h>
 #include <netinet/in.h>
 #include <string.h>
-#include <sys/un.h>
 
 HOT struct settings receive_settings = SETTINGS_DEFAULT;
 
@@ -114,9 +116,36 @@ static void take_retried(struct outcome *outcome, const struct retried *retried)
     outcome->timed = retried->timed;
 }
 
+/* Whether what was noted is of a socket that is gone, closed in a way that is not interposed (freopen, a raw system
+ * call): a read or readv is of what has its number now, and nobody's to retry. */
+__attribute__((cold, noinline)) static bool is_stale(const struct call *call)
+{
+    if ((CALLS_ON_FILES >> call->which & 1U) == 0 || query_filtered())
+        return false;
+    int *const error = thread_get()->error;
+    const int own_error = *error;
+    int domain;
+    bool stale = query_type(call->fd, &domain) == 0 && *error == ENOTSOCK;
+    if (stale)
+        connection_forget(call->fd);
+    *error = own_error;
+    return stale;
+}
+
+/* It failed with EINTR, and nothing is retried. */
+__attribute__((cold, noinline)) static void leave_to_program(const struct call *call, struct outcome *outcome)
+{
+    outcome->passed = true;
+    outcome->timed = connection_may_time_out(call->fd);
+}
+
 /* The call failed with EINTR. Out of line, as it is rare. */
 __attribute__((cold, noinline)) static void absorb(const struct call *call, struct outcome *outcome)
 {
+    if (is_stale(call)) {
+        leave_to_program(call, outcome);
+        return;
+    }
     outcome->word = word_of(call->fd); /* the handler may have made another socket of it */
     if (connection_id(outcome->word) == 0 && recorder_tracing())
         outcome->word = receive_identified(call->fd, outcome->word);
@@ -128,13 +157,6 @@ __attribute__((cold, noinline)) static void absorb(const struct call *call, stru
     if (outcome->overruled)
         recorder_overruled_ended(); /* not where it is left by cancellation: a cleanup would take libgcc's unwinder */
     take_retried(outcome, &retried);
-}
-
-/* It failed with EINTR, and nothing is retried. */
-__attribute__((cold, noinline)) static void leave_to_program(const struct call *call, struct outcome *outcome)
-{
-    outcome->passed = true;
-    outcome->timed = connection_may_time_out(call->fd);
 }
 
 /* Let the outcome of an attempt be the call's: retry it, or leave it to the program. */
@@ -153,7 +175,7 @@ static inline void begin(const struct call *call, struct outcome *outcome)
 {
     if (has_deadline(call, outcome->word) || (receive_settings.duration && recorder_tracing()))
         outcome->entry = clock_now();
-    if (call->address != NULL && address_length_may_be_read(call->address_length))
+    if (call->address != NULL && call_may_follow(call->address_length))
         outcome->room = *call->address_length;
 }
 
@@ -221,32 +243,179 @@ static ssize_t receive_at(const struct call *call, uint64_t word)
 }
 
 /* A datagram's source costs no call of its own. A connected socket's is known; one from the error queue would be the
- * destination. */
+ * destination. A read of nothing is no receive to the kernel. */
 static bool wants_source(const struct call *call, uint64_t word)
 {
     return connection_type(word) == SOCK_DGRAM && (word & CONNECTION_CONNECTED) == 0 && connection_domain(word) != 0 &&
-           call->which == RECVSHIM_CALL_RECV && (call->flags & MSG_ERRQUEUE) == 0 && recorder_tracing() &&
-           next_recv_is_recvfrom();
+           call->address == NULL && (call->flags & MSG_ERRQUEUE) == 0 && recorder_tracing() &&
+           source_can_be_lent(call) && buffers_size(call) != 0;
 }
 
 __attribute__((noinline)) static ssize_t receive_with_source(const struct call *call, uint64_t word)
 {
-    struct sockaddr_un longest;
-    socklen_t length = sizeof longest;
-    struct call with_source = *call;
-    with_source.address = (struct sockaddr *)&longest;
-    with_source.address_length = &length;
-    return receive_at(&with_source, word);
+    struct source source;
+    struct call with_source;
+    source_lend(call, &source, &with_source);
+    ssize_t result = receive_at(&with_source, word);
+    if (result >= 0)
+        source_return(call, &source);
+    return result;
+}
+
+static inline bool is_handled(const struct call *call)
+{
+    return (receive_settings.calls >> call->which & 1U) != 0;
+}
+
+static inline uint64_t identified_word(int fd)
+{
+    uint64_t word = word_of(fd);
+    if (__builtin_expect(connection_id(word) == 0 && recorder_tracing(), 0))
+        word = receive_identified(fd, word);
+    return word;
 }
 
 ssize_t receive(const struct call *call)
 {
-    if (__builtin_expect((receive_settings.calls >> call->which & 1U) == 0, 0))
+    if (__builtin_expect(!is_handled(call), 0))
         return next_receive(call, 0, call->flags);
-    uint64_t word = word_of(call->fd);
-    if (__builtin_expect(connection_id(word) == 0 && recorder_tracing(), 0))
-        word = receive_identified(call->fd, word);
+    uint64_t word = identified_word(call->fd);
     if (__builtin_expect(wants_source(call, word), 0))
         return receive_with_source(call, word);
     return receive_at(call, word);
+}
+
+/* ---- read and readv, which may be made on anything ---- */
+
+/* Of a descriptor that nothing is known of the kernel is asked once, if it may be. Beyond what is tracked, and in a
+ * child of vfork, the answer cannot be noted: a file would pay for it with each read. */
+__attribute__((cold, noinline)) static ssize_t receive_if_socket(const struct call *call)
+{
+    if (call->fd < 0 || call->fd >= CONNECTION_DESCRIPTORS || vfork_in_child() || !query_allowed())
+        return next_receive(call, 0, call->flags);
+    int *const error = thread_get()->error;
+    const int entry_error = *error;
+    int domain, type = query_type(call->fd, &domain);
+    if (type == 0 && *error == ENOTSOCK) /* of what is not open nothing is known */
+        connection_is_none(call->fd);
+    *error = entry_error;
+    if (type == 0)
+        return next_receive(call, 0, call->flags);
+    connection_learnt(call->fd, connection_id(receive_identified(call->fd, word_of(call->fd))), domain, type);
+    return receive(call);
+}
+
+ssize_t receive_from_any(const struct call *call)
+{
+    if (receive_passes_on(call->which, call->fd))
+        return next_receive(call, 0, call->flags);
+    if (connection_type(word_of(call->fd)) == 0)
+        return receive_if_socket(call);
+    int *const error = thread_get()->error;
+    const int entry_error = *error;
+    ssize_t result = receive(call);
+    if (result >= 0 || *error != ENOTSOCK || !is_stale(call))
+        return result;
+    *error = entry_error;
+    return next_receive(call, 0, call->flags);
+}
+
+/* ---- recvmmsg ---- */
+
+/* One of its messages as a receive of its own. */
+static struct call message_of(const struct call *call, unsigned int index)
+{
+    struct msghdr *message = &call->messages->each[index].msg_hdr;
+    struct call one = *call;
+    one.form = RECVSHIM_CALL_RECVMSG;
+    one.message = message;
+    one.address = message->msg_name;
+    one.address_length = &message->msg_namelen;
+    return one;
+}
+
+/* Room for an address, in every message that has any: nearly always they have the same. */
+static socklen_t least_room(const struct messages *messages)
+{
+    socklen_t room = UINT32_MAX;
+    for (unsigned int i = 0; i < messages->count && i < UIO_MAXIOV; i++)
+        if (messages->each[i].msg_hdr.msg_name != NULL && messages->each[i].msg_hdr.msg_namelen < room)
+            room = messages->each[i].msg_hdr.msg_namelen;
+    return room;
+}
+
+/* As a rule has to do with it, every message has to be a receive of its own, which a filter of seccomp may not expect.
+ * That only one comes is what programs have to expect: a signal may have come after it. */
+static int receive_first(const struct call *call, uint64_t word)
+{
+    struct call first = message_of(call, 0);
+    ssize_t result = receive_under_rules(&first, word);
+    if (result < 0)
+        return -1;
+    call->messages->each[0].msg_len = (unsigned int)result;
+    return 1;
+}
+
+/* Whether the kernel takes it for one. */
+static bool is_timeout(const struct call *call)
+{
+    int64_t seconds, nanoseconds;
+    if (call->messages->timeout == NULL)
+        return true;
+    if (!call_may_follow(call->messages->timeout))
+        return false;
+    messages_timeout_read(call->messages->timeout, call_has_time64(call), &seconds, &nanoseconds);
+    return seconds >= 0 && nanoseconds >= 0 && (uint64_t)nanoseconds < NANOSECONDS_A_SECOND;
+}
+
+/* The kernel counts the timeout from the beginning of each attempt. */
+static void keep_timeout(const struct call *call, uint64_t entry)
+{
+    int64_t seconds, nanoseconds;
+    if (call->messages->timeout == NULL)
+        return;
+    messages_timeout_read(call->messages->timeout, call_has_time64(call), &seconds, &nanoseconds);
+    if ((uint64_t)seconds < (UINT64_MAX - entry) / NANOSECONDS_A_SECOND - 1)
+        call->messages->until = entry + (uint64_t)seconds * NANOSECONDS_A_SECOND + (uint64_t)nanoseconds;
+}
+
+static void finish_messages(const struct call *call, const struct outcome *all, socklen_t room, int *error)
+{
+    int entry_error = *error;
+    for (int i = 0; i < all->result; i++) {
+        struct call one = message_of(call, (unsigned int)i);
+        struct outcome outcome = *all;
+        outcome.retries = i == 0 ? all->retries : 0;
+        outcome.room = one.address != NULL ? room : 0;
+        outcome.result = (ssize_t)call->messages->each[i].msg_len;
+        finish(&one, &outcome, error, entry_error);
+    }
+}
+
+int receive_messages(const struct call *call)
+{
+    const struct messages *messages = call->messages;
+    if (!is_handled(call) || messages->count == 0 || !call_may_follow(messages->each) || !is_timeout(call))
+        return (int)next_receive(call, 0, call->flags);
+    uint64_t word = identified_word(call->fd);
+    if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word) && !query_filtered())
+        return receive_first(call, word);
+    int *const error = thread_get()->error;
+    const int entry_error = *error;
+    struct outcome outcome = {.word = word, .handled = handled_now()};
+    begin(call, &outcome);
+    if (messages->timeout != NULL && outcome.entry == 0)
+        outcome.entry = clock_now();
+    const socklen_t room = least_room(messages);
+    outcome.result = next_receive(call, 0, call->flags);
+    if (outcome.result < 0 && *error == EINTR)
+        keep_timeout(call, outcome.entry);
+    settle(call, &outcome, error);
+    if (outcome.result < 0) {
+        struct call first = message_of(call, 0);
+        return (int)finish(&first, &outcome, error, entry_error);
+    }
+    *error = entry_error;
+    finish_messages(call, &outcome, room, error);
+    return (int)outcome.result;
 }

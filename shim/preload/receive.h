@@ -3,6 +3,7 @@
 #define RECEIVE_H
 
 #include "call.h"
+#include "connection.h"
 #include "outcome.h"
 #include "settings.h"
 
@@ -13,6 +14,19 @@ extern struct settings receive_settings;
 
 /* Make the call, with all that the settings ask for. Returns and sets errno as the call does. */
 ssize_t receive(const struct call *call);
+
+/* Whether a read or readv is to be passed on: it is not handled, or the descriptor is known to be no socket. For most
+ * programs nearly all are. */
+static inline bool receive_passes_on(enum recvshim_call which, int fd)
+{
+    return (receive_settings.calls >> which & 1U) == 0 || connection_type(connection_word(fd)) == CONNECTION_NONE;
+}
+
+/* The same as receive() for a read or readv that may be one of a socket. */
+ssize_t receive_from_any(const struct call *call);
+
+/* The same for recvmmsg: returns the number of messages. */
+int receive_messages(const struct call *call);
 
 /* ---- for inject.c and report.c ---- */
 

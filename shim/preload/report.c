@@ -1,6 +1,7 @@
 #include "report.h"
 
 #include "address.h"
+#include "buffers.h"
 #include "classify.h"
 #include "connection.h"
 #include "endpoints.h"
@@ -100,8 +101,10 @@ __attribute__((cold, noinline)) static void meet(const struct call *call, const 
     if (!complete && query_allowed()) {
         if (connection_type(word) == 0)
             record->socket_type = (uint8_t)report_learn_type(call->fd);
-        /* A socket made here has no peer but by connect, which was noted. */
-        query_endpoints(call->fd, !noted && connection_type(word) == 0, &endpoints);
+        /* A socket made here has no peer but by connect, which was noted; and by MSG_FASTOPEN, or another preload's
+         * connect, which were not. */
+        bool unseen = connection_type(word) == 0 || (bits & CONNECTION_CONNECTED) != 0;
+        query_endpoints(call->fd, !noted && unseen, &endpoints);
         endpoints_set(call->fd, record->connection, &endpoints);
     } else if ((word & CONNECTION_LOCAL_OWED) == 0) {
         return; /* accept or connect has told it */
@@ -111,6 +114,16 @@ __attribute__((cold, noinline)) static void meet(const struct call *call, const 
         record->family = endpoints.peer.family;
         record->result_flags |= RECVSHIM_RESULT_LOCAL;
     }
+}
+
+/* Bytes that the program asked for. Where the kernel has not come as far as the vector of a readv or recvmsg, nor is it
+ * looked at here. */
+static inline uint64_t requested(const struct call *call, int error)
+{
+    if (call->length != CALL_WHOLE)
+        return call->length;
+    bool refused = error == EBADF || error == ENOTSOCK || error == EFAULT || error == EINVAL || error == EMSGSIZE;
+    return refused ? 0 : buffers_size(call);
 }
 
 /* Whose data it is: as the call says, else as the connection has it. */
@@ -170,12 +183,12 @@ __attribute__((noinline, flatten)) void report_receive(const struct call *call, 
     record.time = clock_now();
     record.connection = connection;
     record.result = outcome->result;
-    record.requested = call->length;
+    record.requested = requested(call, outcome->result < 0 ? outcome->error : 0);
     record.fd = call->fd;
     record.flags = (uint32_t)call->flags;
     record.error = (uint16_t)(outcome->result < 0 ? outcome->error : 0);
     record.event = (uint8_t)event;
-    record.call = (uint8_t)call->which;
+    record.call = call->which;
     record.retries = outcome->retries;
     record.result_flags = outcome->normalised ? RECVSHIM_RESULT_NORMALISED : 0;
     record.injected = outcome->injected;
@@ -204,12 +217,12 @@ void report_fault(const struct call *call, const struct fault *fault)
     record.time = clock_now();
     record.connection = connection_id(word);
     record.result = (int64_t)fault->value;
-    record.requested = call->length;
+    record.requested = requested(call, 0);
     record.fd = call->fd;
     record.flags = (uint32_t)call->flags;
     record.error = (uint16_t)(fault->action == RECVSHIM_ACTION_ERROR ? fault->value : 0);
     record.event = RECVSHIM_EVENT_FAULT;
-    record.call = (uint8_t)call->which;
+    record.call = call->which;
     record.socket_type = (uint8_t)connection_type(word);
     endpoints_describe(call->fd, &record);
     if (fault->source != NULL) {

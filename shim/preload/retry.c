@@ -1,5 +1,6 @@
 #include "retry.h"
 
+#include "buffers.h"
 #include "next.h"
 
 #include "trace/clock.h"
@@ -23,6 +24,12 @@ uint64_t retry_remaining(uint64_t timeout, uint64_t entry, uint64_t now)
     if (timeout == RETRY_FOR_EVER)
         return RETRY_FOR_EVER;
     return timeout > spent ? timeout - spent : 0;
+}
+
+void retry_let_handlers_run(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
 }
 
 static void count(uint32_t *retries)
@@ -69,7 +76,7 @@ static bool is_nonblocking(int fd)
 /* poll, a cancellation point only where `cancellable`: past libc it is none. */
 static int poll_for(struct pollfd *fds, nfds_t count, struct timespec *limit, bool cancellable)
 {
-    return cancellable ? ppoll(fds, count, limit, NULL) : (int)syscall(SYS_ppoll, fds, count, limit, NULL, 0);
+    return cancellable ? next_libc_ppoll(fds, count, limit, NULL) : (int)syscall(SYS_ppoll, fds, count, limit, NULL, 0);
 }
 
 /* A receive that goes on under a time-out. */
@@ -116,7 +123,7 @@ static ssize_t receive_more(const struct call *call, size_t gathered, int flags,
 {
     sigset_t most, before;
     int state;
-    if (call->address != NULL && call->address_length != NULL)
+    if (call->form == RECVSHIM_CALL_RECVFROM && call->address != NULL && call->address_length != NULL)
         *call->address_length = room;
     sigfillset(&most);
     for (int signal = 1; signal <= SIGNAL_MAX; signal++)
@@ -148,8 +155,10 @@ static bool wait_on(const struct call *call, const struct retry_terms *terms, st
     if (waiting->seen != 0)
         pause_shortly(waiting);
     for (bool interrupted = false;; interrupted = true) {
-        if (interrupted)
+        if (interrupted) {
+            retry_let_handlers_run();
             waiting->timeout = receive_timeout(call->fd); /* another thread may have changed it, or a handler */
+        }
         /* An expiry that coincides with a signal is an expiry. What was gathered is returned at the latest with the
          * deadline: where that was taken away, now. */
         uint64_t rest = retry_remaining(waiting->timeout, waiting->entry, clock_now());
@@ -175,6 +184,15 @@ static bool wait_on(const struct call *call, const struct retry_terms *terms, st
     }
 }
 
+/* Whether what comes in several parts can be returned as one. Not where ancillary data belongs to one of them: what
+ * came so far is then returned, as the kernel does where it is interrupted with some data (and of unix sockets, where
+ * the next part is another sender's). */
+static bool can_gather(const struct call *call)
+{
+    return call->form != RECVSHIM_CALL_RECVMMSG &&
+           (call->form != RECVSHIM_CALL_RECVMSG || call->message->msg_controllen == 0);
+}
+
 /* The kernel's own time-out starts anew with each call, so a plain retry would wait for ever under a timer that ticks
  * faster (measured). The rest is waited for in poll, and setting SO_RCVTIMEO to the remainder is out of the question:
  * the socket may be shared. */
@@ -182,7 +200,8 @@ static void receive_until(const struct call *call, const struct retry_terms *ter
                           struct retried *done)
 {
     const int flags = call->flags | MSG_DONTWAIT;
-    const bool gather = (call->flags & MSG_WAITALL) != 0 && socket_number(call->fd, SO_TYPE) == SOCK_STREAM;
+    const bool gather =
+        (call->flags & MSG_WAITALL) != 0 && can_gather(call) && socket_number(call->fd, SO_TYPE) == SOCK_STREAM;
     struct waiting waiting = {.timeout = timeout, .entry = terms->entry != 0 ? terms->entry : clock_now()};
     ssize_t part = -1;
     do {
@@ -192,7 +211,7 @@ static void receive_until(const struct call *call, const struct retry_terms *ter
             break;
         part = waiting.gathered > 0 ? receive_more(call, waiting.gathered, flags, terms->room)
                                     : next_receive(call, 0, flags);
-        if (part > 0 && gather && waiting.gathered + (size_t)part < call->length) {
+        if (part > 0 && gather && waiting.gathered + (size_t)part < buffers_size(call)) {
             waiting.gathered += (size_t)part;
             waiting.seen = 0;
             part = -1;
@@ -241,6 +260,7 @@ struct retried retry(const struct call *call, const struct retry_terms *terms)
     if (terms->interruptions != 0 && absorb_made_up(call, terms, &done))
         return done;
     for (;;) {
+        retry_let_handlers_run();
         /* Asked anew each time: another process may have set it, another thread, a handler. */
         uint64_t timeout = waits && terms->may_ask ? receive_timeout(call->fd) : RETRY_FOR_EVER;
         bool unknown = waits && !terms->may_ask && terms->may_time_out(call->fd);

@@ -42,6 +42,11 @@ struct retried retry(const struct call *call, const struct retry_terms *terms);
  * yet. Where there is none the result is as of a plain attempt. */
 struct retried retry_within_deadline(const struct call *call, const struct retry_terms *terms);
 
+/* Let those handlers run that were put off: definitions of ThreadSanitizer's in the program itself, above ours, take a
+ * signal and run its handler when a call of libc's returns to them; and the receive that goes on below them may wait
+ * for what the handler does. This makes such a call, of one that does nothing. */
+void retry_let_handlers_run(void);
+
 /* What is left of a time-out, in nanoseconds; 0 once the deadline has passed. Pure. RETRY_FOR_EVER stays what it is. */
 uint64_t retry_remaining(uint64_t timeout, uint64_t entry, uint64_t now);
 #define RETRY_FOR_EVER UINT64_MAX

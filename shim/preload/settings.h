@@ -3,6 +3,7 @@
 #ifndef SETTINGS_H
 #define SETTINGS_H
 
+#include "trace/calls.h"
 #include "trace/trace_file.h"
 
 #include <stdbool.h>
@@ -27,8 +28,7 @@ struct settings {
 
 #define SETTINGS_DEFAULT                                                                                               \
     {                                                                                                                  \
-        .eintr = EINTR_ALWAYS, .scope = SCOPE_CANONICAL, .lookup = LOOKUP_AUTO,                                        \
-        .calls = 1U << RECVSHIM_CALL_RECV | 1U << RECVSHIM_CALL_RECVFROM,                                              \
+        .eintr = EINTR_ALWAYS, .scope = SCOPE_CANONICAL, .lookup = LOOKUP_AUTO, .calls = CALLS_DEFAULT,                \
         .trace = {.size = TRACE_SIZE_DEFAULT,                                                                          \
                   .mode = RECVSHIM_MODE_OVERWRITE,                                                                     \
                   .events = RECVSHIM_EVENTS_DEFAULT,                                                                   \

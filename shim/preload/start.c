@@ -103,6 +103,7 @@ static bool start_tracing(const struct settings *settings)
     /* `recvshim run` has ended and left us running on: its memory is gone, and that is nobody's mistake. */
     bool over = error.error == ENOENT && trace_path_is_memory(path);
     if (error.what == NULL) {
+        process_learn_forks();
         endpoints_start();
         on_exit(tell_exit, NULL);
     }
@@ -165,7 +166,7 @@ __attribute__((constructor)) static void start(void)
     read_rules(&receive_settings);
     bool tracing = receive_settings.trace_path != NULL && start_tracing(&receive_settings);
     bool faults = start_faults(&receive_settings, tracing);
-    query_start(receive_settings.lookup, tracing || faults);
+    query_start(receive_settings.lookup, tracing || faults || (receive_settings.calls & CALLS_ON_FILES) != 0);
     handlers_start(receive_settings.eintr, receive_settings.eintr_pass, !query_filtered());
     errno = error;
 }

@@ -4,6 +4,7 @@
 #include "process.h"
 #include "query.h"
 
+#include <stdatomic.h>
 #include <stddef.h>
 #include <sys/syscall.h>
 #include <sys/types.h>
@@ -39,75 +40,181 @@ void vfork_begins(void)
     process_vforks();
 }
 
-#ifdef VFORK_SEEN
+/* vfork returns twice on one stack, so what calls the next definition can only be assembler. The caller's return
+ * address is taken off the stack before that, and kept in a frame in thread-local storage, whose place a register holds
+ * meanwhile that the caller wants back: the parent finds its registers as they were, its stack not. The order of what
+ * these functions store matters to handlers, which may vfork at any point. */
+#define IN_THIS_ORDER() atomic_signal_fence(memory_order_seq_cst)
 
-_Static_assert(offsetof(struct vfork_nesting, frames_used) == 8 && offsetof(struct vfork_nesting, frames) == 16 &&
-                   sizeof vfork_nesting.frames[0] == 32,
-               "as the assembler has it");
-_Static_assert(VFORK_FRAMES == 8, "as the assembler has it");
-
-/* Called by the assembler: where to go on. Inside dlsym there is no next definition yet; fork does for vfork. */
-void *vfork_next(void);
-__attribute__((used)) void *vfork_next(void)
+static void *next_definition(void)
 {
-    vfork_begins();
     next_vfork_function *next = next_vfork();
+    /* Inside dlsym there is no next definition yet; fork does for vfork. */
     return next != NULL ? (void *)(uintptr_t)next : (void *)(uintptr_t)fork;
 }
 
-/* The caller's return address is taken off the stack before the next definition is entered, and kept in thread-local
- * storage, in a frame whose place there %rbx holds meanwhile: the parent finds its registers as they were, its stack
- * not. A frame is taken before anything is written to it, and given back after all has been read: a handler may vfork
- * at any point. Both then store the depth, the child one more than its parent; the parent does so after the child has
- * gone, whatever that one left there. What runs before that is told apart by vfork_confirmed().
- *
- * %rax: the next definition, then its result. %rcx: vfork_nesting from the thread pointer on. %rbx: its frame. */
+/* Called by the assembler, first. Returns NULL where handlers have left with all frames. */
+struct vfork_frame *vfork_enter(uintptr_t return_address, uintptr_t saved_register);
+__attribute__((used)) struct vfork_frame *vfork_enter(uintptr_t return_address, uintptr_t saved_register)
+{
+    vfork_begins();
+    void *next = next_definition();
+    struct vfork_nesting *nesting = &vfork_nesting;
+    uint64_t used = nesting->frames_used;
+    if (used >= VFORK_FRAMES)
+        return NULL;
+    nesting->frames_used = used + 1; /* before anything is written to it */
+    IN_THIS_ORDER();
+    struct vfork_frame *frame = &nesting->frames[used];
+    *frame = (struct vfork_frame){next, return_address, saved_register, nesting->depth};
+    return frame;
+}
+
+/* Then: where to go on without a frame. Whose child it is shows later. */
+void *vfork_without_frame(void);
+__attribute__((used)) void *vfork_without_frame(void)
+{
+    vfork_nesting.depth = 1;
+    return next_definition();
+}
+
+/* Or: the next definition has returned this. Both store the depth, the child one more than its parent; the parent does
+ * so after the child has gone, whatever that one left there. What runs before that is told apart by vfork_confirmed().
+ * The child leaves the frame to its parent, which gives it back after all has been read. */
+pid_t vfork_returned(const struct vfork_frame *frame, pid_t result);
+__attribute__((used)) pid_t vfork_returned(const struct vfork_frame *frame, pid_t result)
+{
+    struct vfork_nesting *nesting = &vfork_nesting;
+    if (result == 0) {
+        nesting->depth = frame->depth + 1;
+    } else {
+        nesting->depth = frame->depth;
+        IN_THIS_ORDER();
+        nesting->frames_used = (uint64_t)(frame - nesting->frames);
+    }
+    return result;
+}
+
+_Static_assert(offsetof(struct vfork_frame, next) == 0 &&
+                   offsetof(struct vfork_frame, return_address) == sizeof(void *) &&
+                   offsetof(struct vfork_frame, saved_register) == 2 * sizeof(void *),
+               "as the assembler has it");
+
+#if defined __x86_64__ && defined __LP64__
+
 __asm__(".text\n"
         ".globl vfork\n"
         ".type vfork, @function\n"
         "vfork:\n"
         "    .cfi_startproc\n"
         "    endbr64\n"
+        "    movq (%rsp), %rdi\n"
+        "    movq %rbx, %rsi\n"
         "    subq $8, %rsp\n"
         "    .cfi_adjust_cfa_offset 8\n"
-        "    call vfork_next\n"
+        "    call vfork_enter\n"
         "    addq $8, %rsp\n"
         "    .cfi_adjust_cfa_offset -8\n"
-        "    movq vfork_nesting@gottpoff(%rip), %rcx\n"
-        "    movq %fs:8(%rcx), %rdx\n"
-        "    cmpq $8, %rdx\n"
-        "    jae 2f\n"
-        "    incq %fs:8(%rcx)\n"
-        "    shlq $5, %rdx\n"
-        "    popq %rsi\n"
+        "    testq %rax, %rax\n"
+        "    je 1f\n"
+        "    movq %rax, %rbx\n"
+        "    addq $8, %rsp\n" /* from here on without the return address */
         "    .cfi_adjust_cfa_offset -8\n"
         "    .cfi_undefined %rip\n"
-        "    movq %rsi, %fs:16(%rcx,%rdx)\n"
-        "    movq %rbx, %fs:24(%rcx,%rdx)\n"
-        "    movq %fs:(%rcx), %rsi\n"
-        "    movq %rsi, %fs:32(%rcx,%rdx)\n"
-        "    leaq (%rcx,%rdx), %rbx\n"
-        "    call *%rax\n"
-        "    movq vfork_nesting@gottpoff(%rip), %rcx\n"
-        "    movq %fs:32(%rbx), %rsi\n"
-        "    pushq %fs:16(%rbx)\n"
-        "    .cfi_adjust_cfa_offset 8\n"
-        "    testl %eax, %eax\n"
-        "    je 1f\n"
-        "    movq %rsi, %fs:(%rcx)\n" /* the parent */
-        "    movq %rbx, %rdx\n"
-        "    movq %fs:24(%rbx), %rbx\n"
-        "    subq %rcx, %rdx\n"
-        "    shrq $5, %rdx\n"
-        "    movq %rdx, %fs:8(%rcx)\n"
+        "    call *(%rbx)\n"
+        "    pushq 8(%rbx)\n"
+        "    pushq 16(%rbx)\n"
+        "    .cfi_adjust_cfa_offset 16\n"
+        "    movq %rbx, %rdi\n"
+        "    movl %eax, %esi\n"
+        "    call vfork_returned\n"
+        "    popq %rbx\n"
+        "    .cfi_adjust_cfa_offset -8\n"
         "    ret\n"
-        "1:  incq %rsi\n" /* the child, which leaves the frame to its parent */
-        "    movq %rsi, %fs:(%rcx)\n"
-        "    movq %fs:24(%rbx), %rbx\n"
-        "    ret\n"
-        "2:  movq $1, %fs:(%rcx)\n" /* handlers have left with all frames: whose child it is shows later */
+        "1:  subq $8, %rsp\n"
+        "    call vfork_without_frame\n"
+        "    addq $8, %rsp\n"
         "    jmp *%rax\n"
         "    .cfi_endproc\n"
         ".size vfork, . - vfork\n");
 
+#elif defined __i386__
+
+__asm__(".text\n"
+        ".globl vfork\n"
+        ".type vfork, @function\n"
+        "vfork:\n"
+        "    .cfi_startproc\n"
+        "    endbr32\n"
+        "    subl $4, %esp\n"
+        "    pushl %ebx\n"
+        "    pushl 8(%esp)\n"
+        "    .cfi_adjust_cfa_offset 12\n"
+        "    call vfork_enter\n"
+        "    addl $12, %esp\n"
+        "    .cfi_adjust_cfa_offset -12\n"
+        "    testl %eax, %eax\n"
+        "    je 1f\n"
+        "    movl %eax, %ebx\n"
+        "    addl $4, %esp\n" /* from here on without the return address */
+        "    .cfi_adjust_cfa_offset -4\n"
+        "    .cfi_undefined %eip\n"
+        "    call *(%ebx)\n"
+        "    pushl 4(%ebx)\n"
+        "    pushl 8(%ebx)\n"
+        "    pushl %eax\n"
+        "    pushl %ebx\n"
+        "    .cfi_adjust_cfa_offset 16\n"
+        "    call vfork_returned\n"
+        "    addl $8, %esp\n"
+        "    popl %ebx\n"
+        "    .cfi_adjust_cfa_offset -12\n"
+        "    ret\n"
+        "1:  subl $12, %esp\n"
+        "    call vfork_without_frame\n"
+        "    addl $12, %esp\n"
+        "    jmp *%eax\n"
+        "    .cfi_endproc\n"
+        ".size vfork, . - vfork\n");
+
+#elif defined __aarch64__
+
+/* Here the return address is in a register; the frame keeps it all the same. */
+__asm__(".text\n"
+        ".globl vfork\n"
+        ".type vfork, %function\n"
+        "vfork:\n"
+        "    .cfi_startproc\n"
+        "    hint #34\n" /* bti c */
+        "    stp x29, x30, [sp, #-16]!\n"
+        "    .cfi_adjust_cfa_offset 16\n"
+        "    mov x0, x30\n"
+        "    mov x1, x19\n"
+        "    bl vfork_enter\n"
+        "    ldp x29, x30, [sp], #16\n"
+        "    .cfi_adjust_cfa_offset -16\n"
+        "    cbz x0, 1f\n"
+        "    mov x19, x0\n"
+        "    .cfi_undefined x30\n"
+        "    ldr x16, [x19]\n"
+        "    blr x16\n"
+        "    ldp x2, x3, [x19, #8]\n"
+        "    stp x2, x3, [sp, #-16]!\n"
+        "    .cfi_adjust_cfa_offset 16\n"
+        "    mov w1, w0\n"
+        "    mov x0, x19\n"
+        "    bl vfork_returned\n"
+        "    ldp x30, x19, [sp], #16\n"
+        "    .cfi_adjust_cfa_offset -16\n"
+        "    ret\n"
+        "1:  stp x29, x30, [sp, #-16]!\n"
+        "    bl vfork_without_frame\n"
+        "    ldp x29, x30, [sp], #16\n"
+        "    mov x16, x0\n"
+        "    br x16\n"
+        "    .cfi_endproc\n"
+        ".size vfork, . - vfork\n");
+
+#else
+#error "vfork.c and syscall.c are written in the assembler of x86-64, i386 and arm64: add this machine's"
 #endif

@@ -6,24 +6,21 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* vfork is interposed where its wrapper below has been written, which only assembler can: it returns twice on one
- * stack. Elsewhere its children go unseen. */
-#if defined __x86_64__ && defined __LP64__
-#define VFORK_SEEN 1
-#endif
-
 #define VFORK_FRAMES 8 /* calls of vfork under way in one thread: of children's children, and of handlers */
+
+/* A call of vfork that is under way. */
+struct vfork_frame {
+    void *next;               /* the next definition */
+    uintptr_t return_address; /* the stack below the caller's frame is the child's to overwrite */
+    uintptr_t saved_register;
+    uint64_t depth; /* of who called vfork */
+};
 
 /* A thread's. The child has its parent's thread-local storage, too. */
 struct vfork_nesting {
     uint64_t depth; /* 0: no child of vfork */
     uint64_t frames_used;
-    struct {
-        uint64_t return_address; /* the stack below the caller's frame is the child's to overwrite */
-        uint64_t saved_register;
-        uint64_t depth; /* of who called vfork */
-        uint64_t reserved;
-    } frames[VFORK_FRAMES];
+    struct vfork_frame frames[VFORK_FRAMES];
     bool filtered; /* a child has installed a filter of seccomp: its own, and not its parent's */
 };
 extern _Thread_local struct vfork_nesting vfork_nesting;

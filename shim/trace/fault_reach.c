@@ -1,12 +1,10 @@
 #include "fault_reach.h"
 
+#include "calls.h"
 #include "fault_grammar.h"
 #include "fault_rules.h"
 
 #include <string.h>
-
-#define EVERY_CALL ((1U << RECVSHIM_CALLS) - 1U)
-#define ADDRESSED  (EVERY_CALL & ~(1U << RECVSHIM_CALL_RECV))
 
 /* The receives on which a rule acts, as far as its action, `type` and CALLS say. */
 struct reach {
@@ -19,7 +17,7 @@ static struct reach reach_of(const struct recvshim_rule *rule)
 {
     const struct fault_action *action = &fault_actions[rule->action];
     bool addressed = (action->needs & FAULT_NEEDS_ADDRESS) != 0;
-    return (struct reach){.calls = rule->calls & (addressed ? ADDRESSED : EVERY_CALL),
+    return (struct reach){.calls = rule->calls & (addressed ? CALLS_WITH_ADDRESS : CALLS_ALL),
                           .types = action->types & (rule->type != 0 ? 1U << rule->type : UINT32_MAX),
                           .needs = action->needs};
 }
@@ -49,7 +47,8 @@ static bool draws_nothing(const struct recvshim_rule *rule)
 static const struct fault_contradiction contradictions[] = {
     {meets_no_type, "type", "can never meet this action",
      "type=stream with eof and short, type=dgram with truncate, drop and scope"},
-    {meets_no_call, NULL, "can never act on recv, which gives no address", "recvfrom among the calls"},
+    {meets_no_call, NULL, "can never act on recv, read and readv, which give no address",
+     "recvfrom, recvmsg or recvmmsg among the calls"},
     {delays_nothing, NULL, "delays nothing", "a time above 0"},
     {draws_nothing, "draw", "can never meet this action", "it with corrupt alone"},
 };
@@ -67,7 +66,7 @@ const struct fault_contradiction *fault_contradiction(const struct recvshim_rule
 
 bool fault_rule_counts_every_call(const struct recvshim_rule *rule)
 {
-    return (rule->calls & EVERY_CALL) == EVERY_CALL && rule->type == 0 && rule->family == 0 && rule->port == 0 &&
+    return (rule->calls & CALLS_ALL) == CALLS_ALL && rule->type == 0 && rule->family == 0 && rule->port == 0 &&
            rule->fd < 0 && rule->after == 0;
 }
 

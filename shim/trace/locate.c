@@ -1,73 +1,25 @@
 #include "locate.h"
 
+#include "maps.h"
+
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include <sys/sysmacros.h>
-#include <unistd.h>
-
-/* A line of /proc/PID/maps (proc_pid_maps(5)): what is mapped there. */
-struct mapping {
-    uint64_t start, end, offset, inode;
-    char permissions[5];
-    dev_t device;
-    const char *path; /* points into the line */
-};
 
 static struct trace_error failed(const char *what, int error)
 {
     return (struct trace_error){what, error};
 }
 
-static bool parse_mapping(char *line, struct mapping *mapping)
-{
-    unsigned int major_number, minor_number;
-    int path = 0;
-    line[strcspn(line, "\n")] = '\0';
-    /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote these numbers. */
-    if (sscanf(line, "%" SCNx64 "-%" SCNx64 " %4s %" SCNx64 " %x:%x %" SCNu64 " %n", &mapping->start, &mapping->end,
-               mapping->permissions, &mapping->offset, &major_number, &minor_number, &mapping->inode, &path) < 7 ||
-        path == 0)
-        return false;
-    mapping->device = makedev(major_number, minor_number);
-    mapping->path = line + path;
-    return true;
-}
-
 /* A trace is mapped shared, from its first byte on. Only files on a disk or in memory have such a map and a name. */
 static bool may_be_trace(const struct mapping *mapping)
 {
     return mapping->permissions[3] == 's' && mapping->offset == 0 && mapping->inode != 0 && mapping->path[0] == '/';
-}
-
-/* Looked at before it is opened: opening a device or a FIFO that has taken the name could do things. */
-static int open_regular(const char *path, enum trace_access access)
-{
-    struct stat file;
-    if (stat(path, &file) != 0 || !S_ISREG(file.st_mode))
-        return -1;
-    return open(path, (access == TRACE_READ ? O_RDONLY : O_RDWR) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-}
-
-/* Open what the path leads to if it is the very file that is mapped; -1 otherwise. */
-static int open_same(const char *path, const struct mapping *mapping, enum trace_access access)
-{
-    struct stat file;
-    int fd = open_regular(path, access);
-    if (fd < 0)
-        return -1;
-    if (fstat(fd, &file) != 0 || file.st_dev != mapping->device || file.st_ino != mapping->inode) {
-        close(fd);
-        errno = ENOENT;
-        return -1;
-    }
-    return fd;
 }
 
 /* RECVSHIM_TRACE as the process was given it: the way to the memory that `recvshim run` holds, where the file has no
@@ -95,80 +47,71 @@ static bool read_setting(pid_t pid, char *path, size_t size)
     return found;
 }
 
-static int open_mapping(pid_t pid, const struct mapping *mapping, enum trace_access access)
+static int open_mapping(const struct maps *maps, const struct mapping *mapping, enum trace_access access)
 {
     char path[PATH_MAX];
-    /* The mapped file itself, also when its name is gone or means another file by now. */
-    snprintf(path, sizeof path, "/proc/%d/map_files/%" PRIx64 "-%" PRIx64, (int)pid, mapping->start, mapping->end);
-    int fd = open_regular(path, access);
-    if (fd < 0)
-        fd = open_same(mapping->path, mapping, access);
-    if (fd < 0 && strncmp(mapping->path, "/memfd:", 7) == 0 && read_setting(pid, path, sizeof path))
-        fd = open_same(path, mapping, access);
+    int flags = access == TRACE_READ ? O_RDONLY : O_RDWR;
+    int fd = maps_open_file(maps, mapping, flags);
+    if (fd < 0 && strncmp(mapping->path, "/memfd:", 7) == 0 && read_setting(maps->pid, path, sizeof path))
+        fd = maps_open_same(path, mapping, flags);
     return fd;
 }
 
-static struct trace_error search(pid_t pid, FILE *maps, enum trace_access access, struct trace *trace)
+static struct trace_error search(struct maps *maps, enum trace_access access, struct trace *trace)
 {
     struct trace_error result = failed("has no trace mapped: it does not run under recvshim, or traces nothing", 0);
-    char *line = NULL;
-    size_t room = 0;
-    bool found = false;
-    while (!found && getline(&line, &room, maps) > 0) {
-        struct mapping mapping;
-        if (!parse_mapping(line, &mapping) || !may_be_trace(&mapping))
+    struct mapping mapping;
+    while (maps_next(maps, &mapping)) {
+        if (!may_be_trace(&mapping))
             continue;
-        int fd = open_mapping(pid, &mapping, access);
+        int fd = open_mapping(maps, &mapping, access);
         if (fd < 0) {
             if (strncmp(mapping.path, "/memfd:recvshim", 15) == 0)
                 result = failed("has a trace mapped that cannot be opened from here", errno);
             continue;
         }
-        found = trace_map(fd, access, trace).what == NULL;
+        if (trace_map(fd, access, trace).what == NULL)
+            return failed(NULL, 0);
     }
-    free(line);
-    return found ? failed(NULL, 0) : result;
-}
-
-static FILE *open_maps(pid_t pid)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/maps", (int)pid);
-    return fopen(path, "re");
+    return result;
 }
 
 struct trace_error locate_open(pid_t pid, enum trace_access access, struct trace *trace)
 {
+    struct maps maps;
     if (kill(pid, 0) != 0 && errno == ESRCH)
         return failed("does not exist", 0);
-    FILE *maps = open_maps(pid);
-    if (maps == NULL)
+    if (!maps_open(&maps, pid))
         return errno == ENOENT ? failed("does not exist", 0) : failed("cannot be looked into", errno);
-    struct trace_error error = search(pid, maps, access, trace);
-    if (error.what != NULL && ferror(maps))
+    struct trace_error error = search(&maps, access, trace);
+    if (!maps_close(&maps) && error.what != NULL)
         error = failed("cannot be looked into", EACCES);
-    fclose(maps);
     return error;
 }
 
 enum locate_answer locate_has(pid_t pid, const struct trace *trace)
 {
+    char name[PATH_MAX];
+    return locate_name(pid, trace, name);
+}
+
+enum locate_answer locate_name(pid_t pid, const struct trace *trace, char name[PATH_MAX])
+{
     struct stat file;
-    FILE *maps = open_maps(pid);
-    if (maps == NULL)
+    struct maps maps;
+    struct mapping mapping;
+    name[0] = '\0';
+    if (!maps_open(&maps, pid))
         return LOCATE_UNKNOWN;
     enum locate_answer answer = fstat(trace->fd, &file) == 0 ? LOCATE_NO : LOCATE_UNKNOWN;
-    char *line = NULL;
-    size_t room = 0;
-    while (answer == LOCATE_NO && getline(&line, &room, maps) > 0) {
-        struct mapping mapping;
+    while (answer == LOCATE_NO && maps_next(&maps, &mapping)) {
         /* Not the device: a file system of several (btrfs) has one number here, and another one there. */
-        if (parse_mapping(line, &mapping) && may_be_trace(&mapping) && mapping.inode == file.st_ino)
-            answer = LOCATE_YES;
+        if (!may_be_trace(&mapping) || mapping.inode != file.st_ino)
+            continue;
+        answer = LOCATE_YES;
+        snprintf(name, PATH_MAX, "%s", mapping.path);
     }
-    if (ferror(maps))
+    if (!maps_close(&maps))
         answer = LOCATE_UNKNOWN;
-    free(line);
-    fclose(maps);
     return answer;
 }

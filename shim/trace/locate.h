@@ -4,6 +4,7 @@
 
 #include "trace_file.h"
 
+#include <limits.h>
 #include <sys/types.h>
 
 /* Find and map it. On failure `what` follows "process PID" in a message. */
@@ -12,5 +13,7 @@ struct trace_error locate_open(pid_t pid, enum trace_access access, struct trace
 /* Whether the process has that trace mapped. Unknown where it may not be looked into. */
 enum locate_answer { LOCATE_NO, LOCATE_YES, LOCATE_UNKNOWN };
 enum locate_answer locate_has(pid_t pid, const struct trace *trace);
+/* The same, with what the trace is called there. */
+enum locate_answer locate_name(pid_t pid, const struct trace *trace, char name[PATH_MAX]);
 
 #endif

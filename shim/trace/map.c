@@ -152,7 +152,7 @@ struct trace_error trace_open(const char *path, enum trace_access access, struct
 {
     bool memory = trace_path_is_memory(path);
     /* O_NONBLOCK and O_NOCTTY: whatever stands there, opening it neither waits nor takes a terminal. */
-    int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+    int flags = O_CLOEXEC | O_NONBLOCK | O_NOCTTY | O_LARGEFILE; /* it is looked at before it is too large to map */
     flags |= access == TRACE_READ ? O_RDONLY : O_RDWR;
     flags |= memory ? 0 : O_NOFOLLOW;
     int fd = open(path, flags);

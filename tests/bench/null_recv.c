@@ -13,6 +13,17 @@ ssize_t recv(int fd, void *buffer, size_t length, int flags)
     return 1;
 }
 
+/* As of TCP: no address, nothing besides. */
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    (void)fd;
+    (void)flags;
+    message->msg_namelen = 0;
+    message->msg_controllen = 0;
+    message->msg_flags = 0;
+    return 1;
+}
+
 ssize_t recvfrom(int fd, void *restrict buffer, size_t length, int flags, __SOCKADDR_ARG address,
                  socklen_t *restrict address_length)
 {

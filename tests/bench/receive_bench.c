@@ -10,6 +10,7 @@
  * anybody. WARMUP receives are made on each CPU beforehand, so that per-CPU memory which a preload fills in turn has
  * been touched, or, with 0, has not. */
 #include <err.h>
+#include <fcntl.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
@@ -97,6 +98,22 @@ static void open_udp(struct worker *worker)
     connect_to(worker->sender, &address);
 }
 
+static void open_pipe(struct worker *worker)
+{
+    int ends[2];
+    if (pipe(ends) != 0)
+        err(1, "pipe");
+    worker->receiver = ends[0];
+    worker->sender = ends[1];
+}
+
+static void open_file(struct worker *worker)
+{
+    worker->receiver = open("/dev/zero", O_RDONLY);
+    if (worker->receiver < 0)
+        err(1, "/dev/zero");
+}
+
 static void open_listener(struct worker *worker)
 {
     struct sockaddr_in6 address;
@@ -121,6 +138,13 @@ static void fill_tcp(const struct worker *worker, int count)
         if (ioctl(worker->receiver, FIONREAD, &queued) != 0)
             err(1, "FIONREAD");
     } while (queued < count);
+}
+
+static void fill_pipe(const struct worker *worker, int count)
+{
+    static const char bytes[TCP_BATCH];
+    if (write(worker->sender, bytes, (size_t)count) != count)
+        err(1, "write");
 }
 
 static void fill_udp(const struct worker *worker, int count)
@@ -186,6 +210,27 @@ static void receive_from(const struct worker *worker, int count)
     }
 }
 
+static void receive_message(const struct worker *worker, int count)
+{
+    char byte;
+    for (int i = 0; i < count; i++) {
+        struct sockaddr_in6 address;
+        struct iovec buffer = {&byte, 1};
+        struct msghdr message = {
+            .msg_name = &address, .msg_namelen = sizeof address, .msg_iov = &buffer, .msg_iovlen = 1};
+        if (recvmsg(worker->receiver, &message, 0) != 1)
+            err(1, "recvmsg");
+    }
+}
+
+static void read_bytes(const struct worker *worker, int count)
+{
+    char byte;
+    for (int i = 0; i < count; i++)
+        if (read(worker->receiver, &byte, 1) != 1)
+            err(1, "read");
+}
+
 static void receive_nothing(const struct worker *worker, int count)
 {
     char byte;
@@ -224,11 +269,17 @@ static void serve(const struct worker *worker, int count)
 static const struct scenario scenarios[] = {
     {"tcp", TCP_BATCH, 1, 1, open_tcp, fill_tcp, receive},
     {"udp6", UDP_BATCH, 20, 1, open_udp, fill_udp, receive_from},
+    {"recvmsg", TCP_BATCH, 1, 1, open_tcp, fill_tcp, receive_message},
+    {"recvmsg6", UDP_BATCH, 20, 1, open_udp, fill_udp, receive_message},
+    {"read", TCP_BATCH, 1, 1, open_tcp, fill_tcp, read_bytes},
+    {"pipe", TCP_BATCH, 1, 0, open_pipe, fill_pipe, read_bytes},
+    {"file", 8192, 1, 0, open_file, fill_nothing, read_bytes},
     {"eagain", 8192, 1, 1, open_tcp, fill_nothing, receive_nothing},
     {"accept", ACCEPT_BATCH, 5, 4, open_listener, connect_clients, accept_and_close},
     {"serve", ACCEPT_BATCH, 5, 5, open_listener, connect_and_send, serve},
     /* Under null_recv.so only: nobody fills these. */
     {"null", 32768, 1, 1, open_tcp, fill_nothing, receive},
+    {"nullmsg", 32768, 1, 1, open_tcp, fill_nothing, receive_message},
     {"null6", 32768, 1, 1, open_udp, fill_nothing, receive_from},
 };
 
@@ -282,7 +333,8 @@ static void warm_up(const struct worker *worker, long receives)
         CPU_SET(cpu, &one);
         if (sched_setaffinity(0, sizeof one, &one) != 0)
             err(1, "sched_setaffinity");
-        for (long done = 0; done < receives; done += (long)worker->scenario->batch * worker->scenario->records) {
+        const int records = worker->scenario->records > 0 ? worker->scenario->records : 1;
+        for (long done = 0; done < receives; done += (long)worker->scenario->batch * records) {
             worker->scenario->fill(worker, worker->scenario->batch);
             worker->scenario->receive(worker, worker->scenario->batch);
         }
@@ -314,7 +366,7 @@ static const struct scenario *find_scenario(const char *name)
 int main(int count, char **arguments)
 {
     if (count != 4)
-        errx(2, "usage: receive_bench tcp|udp6|eagain|accept|serve|null|null6 THREADS WARMUP");
+        errx(2, "usage: receive_bench SCENARIO THREADS WARMUP");
     const struct scenario *scenario = find_scenario(arguments[1]);
     long threads = strtol(arguments[2], NULL, 10);
     if (threads < 1 || threads > THREADS_MAX)

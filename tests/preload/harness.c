@@ -4,6 +4,7 @@
 
 #include <criterion/criterion.h>
 #include <dirent.h>
+#include <elf.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -64,27 +65,89 @@ static void assign(const char *assignment)
     free(name);
 }
 
+static const char *chosen(const char *variable, const char *own)
+{
+    const char *value = getenv(variable);
+    return value != NULL && *value != '\0' ? value : own;
+}
+
+const char *library_path(void)
+{
+    return chosen("RECVSHIM_TEST_LIBRARY", RECVSHIM_LIBRARY);
+}
+
+const char *victim_path(const char *name)
+{
+    char *path = NULL;
+    if (strchr(name, '/') != NULL)
+        return name;
+    return asprintf(&path, "%s/%s", chosen("RECVSHIM_TEST_VICTIMS", VICTIMS), name) < 0 ? NULL : path;
+}
+
+bool is_machine(int machine)
+{
+    Elf32_Half found = EM_NONE; /* it stands at the same place in both classes */
+    int fd = open(library_path(), O_RDONLY | O_CLOEXEC);
+    bool read = pread(fd, &found, sizeof found, offsetof(Elf32_Ehdr, e_machine)) == (ssize_t)sizeof found;
+    close(fd);
+    cr_assert(read, "%s: %s", library_path(), strerror(errno));
+    return found == machine;
+}
+
+/* Where it is one that programs of either class may come to load: as `recvshim run` has it. */
+static const char *preload_path(void)
+{
+    return getenv("RECVSHIM_TEST_EMULATOR") != NULL ? library_path() : PRELOAD;
+}
+
+bool under_qemu(void)
+{
+    const char *emulator = getenv("RECVSHIM_TEST_EMULATOR");
+    return emulator != NULL && strstr(emulator, "qemu") != NULL;
+}
+
+static bool is_victim(const char *program)
+{
+    const char *victims = chosen("RECVSHIM_TEST_VICTIMS", VICTIMS);
+    return strncmp(program, victims, strlen(victims)) == 0 && program[strlen(victims)] == '/';
+}
+
+static void execute(const char *program, const struct job *job, const char *preload)
+{
+    const char *emulator = getenv("RECVSHIM_TEST_EMULATOR");
+    if (emulator == NULL || !is_victim(program)) {
+        if (preload[0] != '\0')
+            setenv("LD_PRELOAD", preload, 1);
+        execv(program, (char *const *)(uintptr_t)job->argv);
+        return;
+    }
+    /* The emulator is this machine's, and the library is not for it. */
+    char assignment[4096];
+    snprintf(assignment, sizeof assignment, "LD_PRELOAD=%s", preload);
+    const char *argv[ARGUMENTS + 5] = {emulator, "-E", assignment, program};
+    for (size_t i = 1; job->argv[i] != NULL; i++)
+        argv[i + 3] = job->argv[i];
+    execv(emulator, (char *const *)(uintptr_t)argv);
+}
+
 static void become(const struct job *job)
 {
-    char preload[4096], program[4096];
-    const char *libraries[] = {job->before, job->native ? NULL : RECVSHIM_LIBRARY, job->after};
+    char preload[4096];
+    const char *libraries[] = {job->before, job->native ? NULL : preload_path(), job->after};
     preload[0] = '\0';
     for (size_t i = 0; i < 3; i++) {
         size_t length = strlen(preload);
         if (libraries[i] == NULL)
             continue;
-        snprintf(preload + length, sizeof preload - length, "%s%s%s", length ? ":" : "",
-                 strchr(libraries[i], '/') == NULL ? VICTIMS "/" : "", libraries[i]);
+        snprintf(preload + length, sizeof preload - length, "%s%s", length ? ":" : "", victim_path(libraries[i]));
     }
     setenv("RECVSHIM_TRACE", trace_path(), 1);
     for (size_t i = 0; job->env[i] != NULL; i++)
         assign(job->env[i]);
-    snprintf(program, sizeof program, "%s%s", strchr(job->argv[0], '/') == NULL ? VICTIMS "/" : "", job->argv[0]);
+    const char *program = victim_path(job->argv[0]);
     if (job->prepare != NULL)
         job->prepare();
-    if (preload[0] != '\0')
-        setenv("LD_PRELOAD", preload, 1);
-    execv(program, (char *const *)(uintptr_t)job->argv);
+    execute(program, job, preload);
     dprintf(STDERR_FILENO, "%s: %s\n", program, strerror(errno));
     _exit(127);
 }

@@ -31,6 +31,13 @@ struct finished {
     char *err;
 };
 
+/* The library, and a victim or a library to preload into one: of this build's own class, unless the environment says
+ * otherwise (RECVSHIM_TEST_LIBRARY, RECVSHIM_TEST_VICTIMS; with RECVSHIM_TEST_EMULATOR, what runs them). */
+const char *library_path(void);
+const char *victim_path(const char *name);
+/* Whether they are for programs of this class: by the name of their machine in <elf.h>. */
+bool is_machine(int machine);
+
 /* Around each test: a directory of its own, and its removal. */
 void harness_begin(void);
 void harness_end(void);
@@ -40,6 +47,14 @@ void harness_end(void);
     do {                                                                                                               \
         harness_end();                                                                                                 \
         cr_skip_test(__VA_ARGS__);                                                                                     \
+    } while (0)
+
+/* What qemu cannot do, or does otherwise than the kernel, where it emulates the victims' machine. */
+bool under_qemu(void);
+#define NOT_UNDER_QEMU(lack)                                                                                           \
+    do {                                                                                                               \
+        if (under_qemu())                                                                                              \
+            SKIP("qemu: %s", lack);                                                                                    \
     } while (0)
 
 /* A path in the test's directory; of the trace that jobs write unless they are told otherwise. */

@@ -212,6 +212,16 @@ Test(attribution, descriptors_that_are_passed)
                       "%llu is in two processes", (unsigned long long)connections[i].id);
 }
 
+Test(attribution, a_connection_made_by_sending)
+{
+    struct finished job = RUN(.argv = {"fastopen"});
+    collect(&job, true);
+    cr_expect_eq(expect_one_to_one(), 1);
+    long long receives = 0;
+    with_tag(said(&job, "port"), (uint32_t)job.pid, &receives);
+    cr_expect_eq(receives, 5);
+}
+
 static void check_spawner(const char *how)
 {
     struct finished job = RUN(.argv = {"spawner", how});
@@ -242,6 +252,7 @@ Test(attribution, children_of_fork_that_close_everything)
 
 Test(attribution, sockets_inherited_by_exec)
 {
+    NOT_UNDER_QEMU("it runs no program of its machine by exec");
     struct finished job = RUN(.argv = {"inherited"});
     struct ring ring = collect(&job, false);
     cr_expect_eq(expect_one_to_one(), 8);

@@ -61,6 +61,7 @@ Test(edges, a_handler_that_vforks_in_the_midst_of_vfork)
 
 Test(edges, a_filter_of_a_child_of_vfork_is_not_its_parents)
 {
+    NOT_UNDER_QEMU("it has no filters of seccomp");
     as_natively("vfork-filter", NULL);
     struct ring ring = read_trace(trace_path());
     for (long long i = 0; i < ring.count; i++)
@@ -89,6 +90,7 @@ Test(edges, a_process_forked_by_a_child_of_vfork)
 
 Test(edges, a_handler_that_jumps_out_of_vfork)
 {
+    NOT_UNDER_QEMU("vfork is a fork");
     struct finished job = as_natively("vfork-jumped-out-of", NULL);
     struct ring ring = read_trace(trace_path());
     expect_connections(&ring, 3);
@@ -157,5 +159,18 @@ Test(edges, a_listener_that_could_not_be_connected)
         bool has_peer = (record->result_flags & RECVSHIM_RESULT_PEER) != 0;
         cr_expect(!has_peer || record->port == said(&job, "client"), "port %u", record->port);
         cr_expect_eq(record->local_port, said(&job, "listener"));
+    }
+}
+
+/* On i386 fcntl has two forms, of which each object has the one that it was linked with. */
+Test(edges, open_file_description_locks)
+{
+    static const char *const victims[] = {"locks", "old_locks"};
+    for (size_t i = 0; i < 2; i++) {
+        struct finished native = RUN(.argv = {victims[i]}, .native = true);
+        struct finished job = RUN(.argv = {victims[i]});
+        cr_assert(exited_with(&native, 0));
+        cr_expect_eq(said(&native, "start"), 100);
+        cr_expect_str_eq(job.out, native.out, "%s", victims[i]);
     }
 }

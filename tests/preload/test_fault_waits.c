@@ -104,6 +104,7 @@ Test(fault_waits, a_drop_is_interrupted_as_the_receive_would_be)
 /* It has its parent's memory, and nothing of its parent's counts. */
 Test(fault_waits, children_of_vfork_are_left_alone)
 {
+    NOT_UNDER_QEMU("vfork is a fork");
     struct finished job = delayed("vforked", "*:error=EIO:when=1", NULL);
     cr_expect_eq(said(&job, "child"), 1);
     cr_expect_eq(said(&job, "parent"), -1);

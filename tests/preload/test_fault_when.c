@@ -14,10 +14,9 @@ static char *under_strace(const char *when)
 {
     char option[128];
     snprintf(option, sizeof option, "--inject=recvfrom:error=EIO:when=%s", when);
-    char *victim = strdup(VICTIMS "/faulted");
     struct finished job =
-        RUN(.argv = {"/usr/bin/strace", "-qq", "-o", "/dev/null", option, victim, CALLS}, .native = true);
-    free(victim);
+        RUN(.argv = {"/usr/bin/strace", "-qq", "-o", "/dev/null", option, victim_path("faulted"), CALLS},
+            .native = true);
     if (job.status == 0)
         return job.out;
     cr_assert(strstr(job.err, "invalid") != NULL, "%s", job.err);

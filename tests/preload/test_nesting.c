@@ -111,6 +111,17 @@ Test(nesting, seccomp_filter)
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_WOULD_BLOCK), 1);
 }
 
+/* Who the child is would be asked with its first receive, which the filter does not expect either. */
+Test(nesting, seccomp_filter_in_a_child)
+{
+    struct finished job = RUN(.argv = {"filtered", "fork=1"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "received"), 100);
+    struct ring ring = read_receives(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 101);
+}
+
 /* At the end of a TCP connection its state would be looked up, which the filter does not expect: not once it is
  * announced, unless the user insists. That the last is killed proves that the first had something to leave out. */
 Test(nesting, seccomp_filter_ends_the_look_ups)

@@ -11,10 +11,8 @@ static void check(const char *victim, const char *argument, int status, long lon
 {
     if (access("/usr/bin/valgrind", X_OK) != 0)
         SKIP("valgrind is not installed");
-    char path[4096] = VICTIMS "/";
-    strcat(path, victim);
     struct finished job = RUN(.argv = {"/usr/bin/valgrind", "--quiet", "--error-exitcode=99", "--leak-check=full",
-                                       "--errors-for-leak-kinds=definite", path, argument});
+                                       "--errors-for-leak-kinds=definite", victim_path(victim), argument});
     cr_assert(exited_with(&job, status));
     cr_expect_str_empty(job.err);
     struct ring ring = read_receives(trace_path());

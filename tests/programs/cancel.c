@@ -31,13 +31,13 @@ static void on_signal(int signal)
     (void)signal;
 }
 
-static void wait_for_thread(long call)
+static void wait_for_thread(int where)
 {
     char path[64];
     while (tid == 0)
         ;
     snprintf(path, sizeof path, "/proc/self/task/%ld/syscall", tid);
-    wait_until_blocked(path, call, call);
+    wait_until_blocked(path, where);
 }
 
 int main(int argc, char **argv)
@@ -54,10 +54,10 @@ int main(int argc, char **argv)
         void *result;
         tid = 0;
         must(pthread_create(&thread, NULL, receive, NULL) == 0, "pthread_create");
-        wait_for_thread(SYS_recvfrom);
+        wait_for_thread(IN_RECEIVE);
         if (limit != 0) {
             pthread_kill(thread, SIGUSR1);
-            wait_for_thread(SYS_ppoll);
+            wait_for_thread(IN_WAIT);
         }
         uint64_t begin = nanoseconds(CLOCK_MONOTONIC);
         pthread_cancel(thread);

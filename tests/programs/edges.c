@@ -13,11 +13,11 @@
  * memory that can only be read. */
 static void read_only_frame(void)
 {
-#if defined __x86_64__
     long page = sysconf(_SC_PAGESIZE);
     char *stack = mmap(NULL, 17 * (size_t)page, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     must(stack != MAP_FAILED && mprotect(stack + 16 * page, (size_t)page, PROT_READ) == 0, "mprotect");
     long result;
+#if defined __x86_64__
     __asm__ volatile("movq %%rsp, %%rbx\n"
                      "movq %2, %%rsp\n"
                      "call *%1\n"
@@ -25,17 +25,35 @@ static void read_only_frame(void)
                      : "=a"(result)
                      : "r"((void *)(uintptr_t)syscall), "r"(stack + 16 * page), "D"((long)SYS_getpid)
                      : "rbx", "rcx", "rdx", "rsi", "r8", "r9", "r10", "r11", "memory", "cc");
-    say("pid", result == getpid());
+#elif defined __i386__
+    /* All arguments are on the stack: of those that are there only the number is the callee's. */
+    memcpy(stack + 16 * page - 4, &(int){SYS_getpid}, sizeof(int));
+    __asm__ volatile("movl %%esp, %%ebx\n"
+                     "movl %2, %%esp\n"
+                     "call *%1\n"
+                     "movl %%ebx, %%esp\n"
+                     : "=a"(result)
+                     : "r"((void *)(uintptr_t)syscall), "r"(stack + 16 * page - 4)
+                     : "ebx", "ecx", "edx", "memory", "cc");
+#else /* no argument is on the stack */
+    result = syscall(SYS_getpid);
 #endif
+    say("pid", result == getpid());
 }
+
+#ifdef SYS_mmap2
+#define MAP_CALL SYS_mmap2 /* i386: the other one takes a structure */
+#else
+#define MAP_CALL SYS_mmap
+#endif
 
 /* Six arguments, errno, and what is above the last of them. */
 static void six_arguments(void)
 {
-    char *map = (char *)syscall(SYS_mmap, NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
+    char *map = (char *)syscall(MAP_CALL, NULL, 4096, PROT_READ, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0L);
     say("mapped", map != MAP_FAILED && *map == 0);
     errno = 0;
-    say("refused", syscall(SYS_mmap, NULL, 4096, PROT_READ, MAP_PRIVATE, -1, 1L));
+    say("refused", syscall(MAP_CALL, NULL, 4096, PROT_READ, MAP_PRIVATE, -1, 1L));
     say("error", errno);
 }
 
@@ -225,9 +243,10 @@ static void refused_then_listening(void)
 }
 
 /* Lengths at addresses that cannot be: the kernel refuses them. */
+#define IMPOSSIBLE (sizeof(void *) == 8 ? UINTPTR_MAX / 2 + 1 : UINTPTR_MAX - 4095)
 static void lengths(void)
 {
-    static socklen_t *const bad[] = {(socklen_t *)1, (socklen_t *)-1, (socklen_t *)(UINTPTR_MAX / 2 + 1)};
+    static socklen_t *const bad[] = {(socklen_t *)1, (socklen_t *)-1, (socklen_t *)IMPOSSIBLE};
     struct sockaddr_storage address;
     socklen_t length;
     int listener = bound(AF_INET, SOCK_STREAM, &address, &length), fds[2];

@@ -1,51 +1,28 @@
 /* Installs a filter under which every system call but the few of its own kills it, and goes on receiving, until the
- * peer hangs up and it closes; with thread=1 in a new thread too, with tcp=1 over TCP, with seccomp=1 by seccomp(2). */
+ * peer hangs up and it closes; with thread=1 in a new thread too, with tcp=1 over TCP, with seccomp=1 by seccomp(2);
+ * with fork=1 all in a child that has not received before. */
+#include "allow.h"
 #include "victim.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
 #include <pthread.h>
-#include <stddef.h>
 #include <sys/prctl.h>
+#include <sys/wait.h>
 
 static int fds[2];
-
-#define ALLOW(name) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
 static void filter(bool with_threads, bool by_seccomp)
 {
     struct sock_filter own[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        ALLOW(recvfrom),
-        ALLOW(sendto),
-        ALLOW(write),
-        ALLOW(close),
-        ALLOW(exit_group),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        LOAD_NUMBER, ALLOW_SOCKETS, ALLOW(write), ALLOW(close), ALLOW(exit_group), ELSE_KILL,
     };
     /* What pthread_create, pthread_join and a thread's end need besides. */
     struct sock_filter threads[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        ALLOW(recvfrom),
-        ALLOW(sendto),
-        ALLOW(write),
-        ALLOW(close),
-        ALLOW(exit_group),
-        ALLOW(mmap),
-        ALLOW(mprotect),
-        ALLOW(munmap),
-        ALLOW(brk),
-        ALLOW(madvise),
-        ALLOW(futex),
-        ALLOW(clone),
-        ALLOW(clone3),
-        ALLOW(rseq),
-        ALLOW(set_robust_list),
-        ALLOW(getrandom),
-        ALLOW(rt_sigaction),
-        ALLOW(rt_sigprocmask),
-        ALLOW(exit),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        LOAD_NUMBER,         ALLOW_SOCKETS,          ALLOW(write),
+        ALLOW(close),        ALLOW(exit_group),      ALLOW_MAPPING,
+        ALLOW_FUTEX,         ALLOW(clone),           ALLOW(clone3),
+        ALLOW(rseq),         ALLOW(set_robust_list), ALLOW(getrandom),
+        ALLOW(rt_sigaction), ALLOW(rt_sigprocmask),  ALLOW(exit),
+        ELSE_KILL,
     };
     struct sock_fprog program = {sizeof own / sizeof own[0], own};
     struct sock_fprog with = {sizeof threads / sizeof threads[0], threads};
@@ -73,6 +50,17 @@ int main(int argc, char **argv)
         tcp_pair(fds, NULL);
     else
         pair(SOCK_STREAM, fds);
+    if (number(argv, "fork", 0) != 0) {
+        int status;
+        pid_t child = fork();
+        must(child >= 0, "fork");
+        if (child != 0) {
+            close(fds[0]);
+            close(fds[1]);
+            must(waitpid(child, &status, 0) == child, "waitpid");
+            return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
+        }
+    }
     filter(with_threads, number(argv, "seccomp", 0) != 0);
     say("received", exchange(fds, 100));
     if (with_threads) {

@@ -32,12 +32,19 @@ static void tell(int signal, siginfo_t *info, void *context)
     print_disposition("  within", signal);
 }
 
-/* A handler that does not ask for them is given the addresses all the same; the kernel fills in the second only. */
+/* A handler that does not ask for them is given the addresses all the same, but for i386; the kernel fills in the
+ * second only. */
 static void tell_plain(int signal, siginfo_t *unfilled, void *context)
 {
+    printf("  signal %d, blocked %#llx, %s\n", signal, blocked_now(),
+           on_alternate_stack() ? "alternate stack" : "own stack");
+#ifndef __i386__
     const ucontext_t *state = context;
-    printf("  signal %d, %s, blocked %#llx, before %#llx, %s\n", signal, unfilled != NULL ? "an address" : "none",
-           blocked_now(), bits_of(&state->uc_sigmask), on_alternate_stack() ? "alternate stack" : "own stack");
+    printf("  %s, before %#llx\n", unfilled != NULL ? "an address" : "none", bits_of(&state->uc_sigmask));
+#else
+    (void)unfilled;
+    (void)context;
+#endif
     print_disposition("  within", signal);
 }
 

@@ -58,7 +58,7 @@ int main(int argc, char **argv)
 {
     (void)argc;
     floods = strcmp(option(argv, "way", "waiting"), "flooded") == 0;
-    const size_t length = floods ? (size_t)1 << 31 : 2;
+    const size_t length = floods ? (size_t)1 << (sizeof(size_t) == 8 ? 31 : 29) : 2;
     void *buffer = malloc(length);
     must(buffer != NULL, "malloc");
     handle(SIGALRM, on_tick, 0);

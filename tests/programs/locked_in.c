@@ -1,11 +1,9 @@
 /* A receive under a ticking SIGALRM, and under a filter that kills for every system call but the few of its own.
  *   timeout=MS  SO_RCVTIMEO, 0 for none      send-at=N  the Nth tick sends a byte
  *   by=prctl|syscall|seccomp  how the filter is installed */
+#include "allow.h"
 #include "victim.h"
 
-#include <linux/filter.h>
-#include <linux/seccomp.h>
-#include <stddef.h>
 #include <sys/prctl.h>
 
 static int fds[2];
@@ -21,18 +19,11 @@ static void on_tick(int signal)
     errno = error;
 }
 
-#define ALLOW(name) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_##name, 0, 1), BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
-
 int main(int argc, char **argv)
 {
     (void)argc;
     struct sock_filter own[] = {
-        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        ALLOW(recvfrom),
-        ALLOW(write),
-        ALLOW(rt_sigreturn),
-        ALLOW(exit_group),
-        BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
+        LOAD_NUMBER, ALLOW_SOCKETS, ALLOW(write), ALLOW_RETURN, ALLOW(exit_group), ELSE_KILL,
     };
     struct sock_fprog program = {sizeof own / sizeof own[0], own};
     long timeout = number(argv, "timeout", 0);

@@ -27,7 +27,7 @@ __attribute__((constructor)) static void begin(void)
     while (tid == 0)
         ;
     snprintf(path, sizeof path, "/proc/self/task/%ld/syscall", tid);
-    wait_until_blocked(path, SYS_recvfrom, SYS_recvfrom);
+    wait_until_blocked(path, IN_RECEIVE);
 }
 
 __attribute__((destructor)) static void end(void)

@@ -176,7 +176,7 @@ static void of_libc(int signal_number)
         void *handler;
         unsigned long flags;
         void *restorer;
-        unsigned long mask;
+        uint64_t mask;
     } raw = {(void *)(uintptr_t)SIG_IGN, 0, NULL, 2};
     syscall(SYS_rt_sigaction, signal_number, &raw, NULL, 8);
     print_disposition("a raw SIG_IGN", signal_number);

@@ -43,8 +43,7 @@ static inline bool is_blocked(int file)
     ssize_t length = pread(file, text, sizeof text - 1, 0);
     must(length > 0, "/proc/PID/syscall");
     text[length] = '\0';
-    long number = strtol(text, NULL, 10);
-    return text[0] >= '0' && text[0] <= '9' && (number == SYS_recvfrom || number == SYS_ppoll);
+    return sleeps_in(text) != 0;
 }
 
 static inline void give_way(uint64_t since, const char *what)

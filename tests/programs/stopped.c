@@ -39,7 +39,7 @@ int main(int argc, char **argv)
     int status;
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/syscall", (int)child);
-    wait_until_blocked(path, SYS_recvfrom, SYS_ppoll);
+    wait_until_blocked(path, IN_RECEIVE | IN_WAIT);
     kill(child, SIGSTOP);
     must(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status), "stop");
     kill(child, SIGCONT);

@@ -25,7 +25,7 @@ static void transmit(int fd, uint64_t words, const char *receiver)
         }
         /* A receiver that never has to wait would never be interrupted: now and then it waits for ten ticks. */
         if (word % (8 << 17) == 0) {
-            wait_until_blocked(receiver, SYS_recvfrom, SYS_ppoll);
+            wait_until_blocked(receiver, IN_RECEIVE | IN_WAIT);
             nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
         }
     }

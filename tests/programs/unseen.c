@@ -19,7 +19,7 @@ static void handle_past_libc(int signal)
         void (*handler)(int);
         unsigned long flags;
         void (*restorer)(void);
-        unsigned long mask;
+        uint64_t mask;
     } action;
     handle(signal, on_signal, 0);
     must(syscall(SYS_rt_sigaction, signal, NULL, &action, sizeof action.mask) == 0, "rt_sigaction");

@@ -33,7 +33,7 @@ def steps(session):
 
 
 def script(commands):
-    lines = ["set -e", "ip link set lo up", "trap 'kill $(jobs -p) 2>/dev/null' EXIT"]
+    lines = ["set -e", "ip link set lo up", "trap 'kill $(jobs -p) 2>/dev/null || true' EXIT"]
     for command, shown in commands:
         if command.startswith("cat >"):
             lines += [f"{command} <<'END'", *shown, "END"]

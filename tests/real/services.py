@@ -1,5 +1,6 @@
 """Servers for clients under test to talk to, each on a port of its own on loopback, and the bytes that they serve,
 known to both ends. Each is a context manager that gives its port, and ends what it started."""
+import collections
 import contextlib
 import functools
 import hashlib
@@ -7,6 +8,7 @@ import http.server
 import os
 import pwd
 import random
+import selectors
 import signal
 import socket
 import struct
@@ -32,6 +34,22 @@ def random_blocks(size):
         yield source.randbytes(min(BLOCK, size - done))
 
 
+class Ledger:
+    """What was sent to a program under test: the bytes by the port that they came from."""
+
+    def __init__(self):
+        self.lock, self.bytes = threading.Lock(), collections.Counter()
+
+    def add(self, port, size):
+        with self.lock:
+            self.bytes[port] += size
+
+    def sendall(self, sender, data):
+        port = sender.getsockname()[1]
+        sender.sendall(data)
+        self.add(port, len(data))
+
+
 def digest(blocks):
     """What is compared of bytes that are too many to be kept: their number and checksum."""
     checksum, size = hashlib.sha256(), 0
@@ -42,17 +60,25 @@ def digest(blocks):
 
 
 class Handler(http.server.BaseHTTPRequestHandler):
-    """GET /SIZE is answered with that many random bytes."""
+    """GET /SIZE is answered with that many random bytes; POST with the number of bytes that came."""
 
     protocol_version = "HTTP/1.1"
 
-    def do_GET(self):
-        size = int(self.path[1:])
+    def begin(self, size):
         self.send_response(200)
         self.send_header("Content-Length", str(size))
         self.end_headers()
+
+    def do_GET(self):
+        size = int(self.path[1:])
+        self.begin(size)
         for block in random_blocks(size):
             self.wfile.write(block)
+
+    def do_POST(self):
+        answer = str(len(self.rfile.read(int(self.headers["Content-Length"])))).encode()
+        self.begin(len(answer))
+        self.wfile.write(answer)
 
     def log_message(self, *_):
         pass
@@ -68,8 +94,11 @@ class Server(http.server.ThreadingHTTPServer):
 
 
 @contextlib.contextmanager
-def http_server():
+def http_server(tls=None):
+    """`tls`: an SSLContext, for https."""
     with Server(("127.0.0.1", 0), Handler) as server:
+        if tls is not None:
+            server.socket = tls.wrap_socket(server.socket, server_side=True)
         serving = threading.Thread(target=functools.partial(server.serve_forever, poll_interval=0.01))
         serving.start()
         try:
@@ -77,6 +106,19 @@ def http_server():
         finally:
             server.shutdown()
             serving.join()
+
+
+def program_of(pid):
+    """The program itself, where it was started by way of others that watch it."""
+    while True:
+        try:
+            with open(f"/proc/{pid}/comm", encoding="ascii", errors="replace") as comm:
+                if comm.read().strip() not in ("strace", "recvshim"):
+                    return pid
+            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+                pid = int(children.read().split()[0])
+        except (OSError, IndexError):
+            return pid
 
 
 @contextlib.contextmanager
@@ -87,11 +129,12 @@ def started(log, command, end=signal.SIGTERM, **options):
     try:
         yield server
     finally:
-        server.send_signal(end)
+        if server.poll() is None:
+            os.kill(program_of(server.pid), end)
         try:
             server.wait(timeout=LIMIT)
         except subprocess.TimeoutExpired:
-            server.kill()
+            os.kill(program_of(server.pid), signal.SIGKILL)
             server.wait()
             raise
 
@@ -104,6 +147,16 @@ def await_answer(server, log, answers):
             with open(log, encoding="utf-8", errors="replace") as said:
                 raise RuntimeError(f"{server.args[0]} does not answer: {said.read()}")
         time.sleep(0.01)
+
+
+SOCKETS = {"tcp": "0A", "udp": "07"}  # and the state of those that listen
+
+
+def listens(port, protocol="tcp"):
+    """Without sending it anything."""
+    with open(f"/proc/net/{protocol}", encoding="ascii") as sockets:
+        return any(words[1].endswith(f":{port:04X}") and words[3] == SOCKETS[protocol]
+                   for words in map(str.split, sockets))
 
 
 def connects(port):
@@ -143,9 +196,9 @@ def unprivileged():
 
 
 @contextlib.contextmanager
-def postgresql(directory):
+def postgresql(directory, prefix=()):
     """For the user `postgres`, without a password. The system's user of that name must be let through to the
-    directory."""
+    directory. `prefix` is what runs it."""
     port, log, data = free_port(), os.path.join(directory, "postgresql-log"), os.path.join(directory, "postgresql")
     user = unprivileged()
     os.mkdir(data, 0o700)
@@ -156,8 +209,8 @@ def postgresql(directory):
                           stderr=subprocess.STDOUT, text=True, timeout=LIMIT, check=False, cwd="/", **user)
     if made.returncode != 0:
         raise RuntimeError(f"initdb failed: {made.stdout}")
-    command = [f"{POSTGRESQL}/postgres", "-D", data, "-F", "-h", "127.0.0.1", "-p", str(port), "-k", data]
-    ready = ["pg_isready", "--quiet", "--host", "127.0.0.1", "--port", str(port)]
+    command = [*prefix, f"{POSTGRESQL}/postgres", "-D", data, "-F", "-h", "127.0.0.1", "-p", str(port), "-k", data]
+    ready = ["pg_isready", "--quiet", "--host", data, "--port", str(port)]
     with started(log, command, end=signal.SIGINT, cwd="/", **user) as server:  # SIGINT: without waiting for clients
         await_answer(server, log, lambda: subprocess.run(ready, timeout=LIMIT, check=False).returncode == 0)
         yield port
@@ -179,10 +232,12 @@ def rows_blocks(count):
 
 class Proxy:
     """Stands before a server on a port of its own. The first connection is hung up once the client has been sent
-    `limit` bytes: by a reset, or by an end of file. All later ones are left alone."""
+    `limit` bytes: by a reset, or by an end of file. All later ones are left alone. What is sent to either end is entered
+    into its ledger."""
 
-    def __init__(self, server, limit, reset):
+    def __init__(self, server, limit=None, reset=False, to_server=None, to_client=None):
         self.server, self.limit, self.reset = server, limit, reset
+        self.to_server, self.to_client = to_server, to_client
         self.listener = socket.create_server(("127.0.0.1", 0))
         self.port = self.listener.getsockname()[1]
         self.connections = 0
@@ -211,22 +266,25 @@ class Proxy:
 
     def serve(self, client, limit):
         with client, socket.create_connection(("127.0.0.1", self.server)) as server:
-            asking = threading.Thread(target=self.pass_on, args=(client, server, None))
+            asking = threading.Thread(target=self.pass_on, args=(client, server, None, self.to_server))
             asking.start()
-            if self.pass_on(server, client, limit):
+            if self.pass_on(server, client, limit, self.to_client):
                 self.hang_up(client, server)
             asking.join()
 
-    def pass_on(self, source, target, limit):
+    def pass_on(self, source, target, limit, ledger):
         """Returns true where it stopped because of the limit."""
-        passed = 0
+        passed, port = 0, target.getsockname()[1]
         with contextlib.suppress(OSError):  # of both ends either may go first
             while data := source.recv(1 << 16 if limit is None else min(1 << 16, limit - passed)):
                 target.sendall(data)
+                if ledger is not None:
+                    ledger.add(port, len(data))
                 passed += len(data)
                 if passed == limit:
                     return True
-            target.shutdown(socket.SHUT_WR)
+        with contextlib.suppress(OSError):
+            target.shutdown(socket.SHUT_WR)  # also where the source was reset
         return False
 
     def hang_up(self, client, server):
@@ -237,3 +295,49 @@ class Proxy:
             client.shutdown(socket.SHUT_RD)
         else:
             client.shutdown(socket.SHUT_WR)
+
+
+class Relay:
+    """The same for datagrams. Each client has a port of its own towards the server, whose ledger it fills."""
+
+    def __init__(self, server, to_server, port=0):
+        self.server, self.to_server = server, to_server
+        self.selector = selectors.DefaultSelector()
+        self.listener = self.bound(port)
+        self.port = self.listener.getsockname()[1]
+        self.stop, self.stopped = socket.socketpair()
+        self.selector.register(self.stopped, selectors.EVENT_READ)
+        self.relaying = threading.Thread(target=self.relay)
+
+    def bound(self, port, client=None):
+        relay = socket.socket(type=socket.SOCK_DGRAM)
+        relay.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, BLOCK)
+        relay.bind(("127.0.0.1", port))
+        self.selector.register(relay, selectors.EVENT_READ, client)
+        return relay
+
+    def __enter__(self):
+        self.relaying.start()
+        return self
+
+    def __exit__(self, *_):
+        self.stop.close()
+        self.relaying.join()
+        for key in list(self.selector.get_map().values()):
+            key.fileobj.close()
+        self.selector.close()
+
+    def relay(self):
+        clients = {}
+        while True:
+            for key, _ in self.selector.select():
+                if key.fileobj is self.stopped:
+                    return
+                data, sender = key.fileobj.recvfrom(BLOCK)
+                if key.fileobj is not self.listener:
+                    self.listener.sendto(data, key.data)
+                    continue
+                if sender not in clients:
+                    clients[sender] = self.bound(0, sender)
+                    clients[sender].connect(("127.0.0.1", self.server))
+                self.to_server.sendall(clients[sender], data)

@@ -39,7 +39,8 @@ Test(fault_reach, what_is_selected)
         {"recv:error=EIO", "recv,recvfrom:eof", false},
         {"recv:error=EIO", "*:eof", false},
         {"*:error=EIO", "recvfrom:eof", true},
-        {"recv,recvfrom:error=EIO", "*:eof", true},
+        {"recv,recvfrom,recvmsg,recvmmsg,read,readv:error=EIO", "*:eof", true},
+        {"recv,recvfrom,recvmsg,recvmmsg,read:error=EIO", "*:eof", false},
         {"*:error=EIO:fd=3", "*:eof", false},
         {"*:error=EIO:fd=3", "*:eof:fd=3", true},
         {"*:error=EIO:fd=0", "*:eof:fd=3", false},
@@ -101,11 +102,12 @@ Test(fault_reach, what_actions_act_on)
         {"*:corrupt=1", "*:interrupt=1", false},
         {"*:interrupt=1", "*:error=EIO", true},
         {"*:error=EIO", "*:scope=1", true},
-        {"recvfrom:error=EIO", "*:scope=1", true},
+        {"recvfrom,recvmsg,recvmmsg:error=EIO", "*:scope=1", true},
+        {"recvfrom:error=EIO", "*:scope=1", false},
         {"*:scope=1", "*:error=EIO", false},
         {"*:scope=1", "recvfrom:corrupt=1:type=dgram", false}, /* of no address */
         {"*:scope=1", "recvfrom:scope=2", true},
-        {"recvfrom:scope=1", "*:scope=2", true},
+        {"recvfrom,recvmsg,recvmmsg:scope=1", "*:scope=2", true},
     };
     expect_rows(rows, sizeof rows / sizeof rows[0]);
 }
@@ -133,7 +135,7 @@ Test(fault_reach, what_is_certain)
         {"*:eof:when=1..5:fd=3", "*:eof:when=2:fd=3", true},
         {"*:eof:when=1..5:after=3", "*:eof:when=2:after=4", false},
         {"*:eof:when=1..5", "recv:eof:when=2", false},
-        {"*:eof:when=1..5", "recv,recvfrom:eof:when=2", true},
+        {"*:eof:when=1..5", "recv,recvfrom,recvmsg,recvmmsg,read,readv:eof:when=2", true},
         {"*:error=EIO:when=1..5", "*:eof:when=2", false},
         {"*:error=EIO:when=1..5:type=stream", "*:short=1:when=2", false}, /* MSG_OOB counts for the first alone */
         {"*:eof:when=1..5:type=stream", "*:short=1:when=2", true},
@@ -200,7 +202,8 @@ static struct receive draw_receive(uint64_t *state)
                               .last_byte = (uint8_t)draw(state, 4),
                               .origin = 1 + draw(state, 2),
                               .received = draw(state, 3)};
-    receive.addressed = receive.call == RECVSHIM_CALL_RECVFROM && draw(state, 2) != 0;
+    receive.addressed = receive.call != RECVSHIM_CALL_RECV && receive.call != RECVSHIM_CALL_READ &&
+                        receive.call != RECVSHIM_CALL_READV && draw(state, 2) != 0;
     return receive;
 }
 
@@ -251,7 +254,7 @@ static unsigned int count_reached(const struct recvshim_rule pair[2], uint64_t *
 {
     uint64_t counts[2][3] = {{0}};
     unsigned int reached = 0;
-    for (int i = 0; i < 400; i++) {
+    for (int i = 0; i < 1200; i++) {
         const struct receive receive = draw_receive(state);
         bool first = acts(&pair[0], &receive, counts[0], state);
         reached += acts(&pair[1], &receive, counts[1], state) && !first;
@@ -261,7 +264,7 @@ static unsigned int count_reached(const struct recvshim_rule pair[2], uint64_t *
 
 static void draw_rule(uint64_t *state, char text[256])
 {
-    static const char *const calls[] = {"*", "*", "recv", "recvfrom"};
+    static const char *const calls[] = {"*", "*", "recv", "recvfrom", "recvmsg,recvmmsg", "read,readv"};
     static const char *const actions[] = {"error=EIO",  "eof",  "short=1",   "interrupt=1",
                                           "truncate=1", "drop", "corrupt=1", "scope=1"};
     static const char *const options[][4] = {{"", "", "", ":p=0.5"},
@@ -275,7 +278,8 @@ static void draw_rule(uint64_t *state, char text[256])
                                              {"", "", "", ":per=connection"},
                                              {"", "", ":when=3+2", ":when=2..6"},
                                              {"", "", "", ""}};
-    int length = snprintf(text, 256, "%s:%s", calls[draw(state, 4)], actions[draw(state, 8)]);
+    int length =
+        snprintf(text, 256, "%s:%s", calls[draw(state, sizeof calls / sizeof calls[0])], actions[draw(state, 8)]);
     for (size_t i = 0; i < sizeof options / sizeof options[0]; i++)
         if (draw(state, 3) == 0)
             length += snprintf(text + length, 256 - (size_t)length, "%s", options[i][draw(state, 4)]);

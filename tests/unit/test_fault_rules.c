@@ -393,7 +393,7 @@ Test(fault_rules, refused)
         {"*:truncate=1:type=stream", 14, "'type=stream' can never meet this action"},
         {"*:drop:type=stream", 8, "'type=stream' can never meet this action"},
         {"*:scope=1:type=stream", 11, "'type=stream' can never meet this action"},
-        {"recv:scope=1", 6, "'scope=1' can never act on recv, which gives no address; expected recvfrom among the"},
+        {"recv:scope=1", 6, "'scope=1' can never act on recv, read and readv, which give no"},
         {"*:eof:draw=1", 7, "'draw=1' can never meet this action; expected it with corrupt alone"},
         {"*:error=EIO:draw=1", 13, "'draw=1' can never meet"},
     };
@@ -487,7 +487,8 @@ Test(fault_rules, counters)
         const char *text;
         bool counts_every_call, needs_counter;
     } rows[] = {{"*:eof:per=connection:when=3", true, false},
-                {"recv,recvfrom:eof:per=connection:when=3", true, false},
+                {"recv,recvfrom,recvmsg,recvmmsg,read,readv:eof:per=connection:when=3", true, false},
+                {"recv,recvfrom:eof:per=connection:when=3", false, true},
                 {"*:eof:per=connection:when=3:p=0.5:origin=3", true, false},
                 {"*:eof:per=connection:when=3:times=1", true, true},
                 {"*:eof:per=connection:times=1", true, true},
@@ -536,7 +537,7 @@ Test(fault_rules, invalid)
 {
     cr_expect_not(fault_rule_valid(&(struct recvshim_rule){0}), "all zero matches nothing");
     INVALID("*:eof", rule.calls = 0);
-    INVALID("*:eof", rule.calls = 4);
+    INVALID("*:eof", rule.calls = 1U << RECVSHIM_CALLS);
     INVALID("*:eof", rule.calls = UINT32_MAX - 1);
     INVALID("*:eof", rule.action = RECVSHIM_ACTIONS);
     INVALID("*:eof", rule.action = 255);

@@ -1,14 +1,17 @@
 #include "cli/inspect.h"
 
+#include "elf_file.h"
+
 #include <criterion/criterion.h>
 #include <elf.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 static char directory[] = "/tmp/recvshim-unit-XXXXXX";
-static char path[64];
+static char path[64], reason[sizeof((struct inspection *)0)->reason];
 
 static void make_directory(void)
 {
@@ -36,37 +39,11 @@ static void write_program(const void *bytes, size_t size, mode_t mode)
 
 static enum inspect_verdict verdict(const char *command)
 {
-    struct inspection inspection;
+    static struct inspection inspection;
     inspect_program(command, &inspection);
+    inspect_free(&inspection);
+    memcpy(reason, inspection.reason, sizeof reason);
     return inspection.verdict;
-}
-
-/* A program of one header, as far as anybody looks. */
-struct program {
-    Elf64_Ehdr header;
-    Elf64_Phdr segment;
-    char loader[32];
-};
-
-static struct program make_program(const char *loader)
-{
-    struct program own = {0}, program = {0};
-    FILE *self = fopen("/proc/self/exe", "re");
-    cr_assert_eq(fread(&own.header, sizeof own.header, 1, self), 1);
-    fclose(self);
-    memcpy(program.header.e_ident, own.header.e_ident, EI_NIDENT);
-    program.header.e_type = ET_DYN;
-    program.header.e_machine = own.header.e_machine;
-    program.header.e_version = EV_CURRENT;
-    program.header.e_phoff = offsetof(struct program, segment);
-    program.header.e_ehsize = sizeof program.header;
-    program.header.e_phentsize = sizeof program.segment;
-    program.header.e_phnum = 1;
-    program.segment.p_type = PT_INTERP;
-    program.segment.p_offset = offsetof(struct program, loader);
-    program.segment.p_filesz = strlen(loader) + 1;
-    strcpy(program.loader, loader);
-    return program;
 }
 
 Test(inspect, follows_path_and_scripts)
@@ -90,40 +67,122 @@ Test(inspect, follows_path_and_scripts)
     cr_assert_eq(verdict(path), INSPECT_NOT_FOUND, "a script that names itself ends");
 }
 
-Test(inspect, looks_at_the_loader)
+static enum inspect_verdict verdict_of(struct elf_file file)
 {
-    struct program program = make_program("/lib64/ld-linux-x86-64.so.2");
-    write_program(&program, sizeof program, 0700);
-    cr_assert_eq(verdict(path), INSPECT_TRACEABLE);
-    program = make_program("/lib/ld-musl-x86_64.so.1");
-    write_program(&program, sizeof program, 0700);
-    cr_assert_eq(verdict(path), INSPECT_OTHER_LIBC);
-    program.segment.p_type = PT_LOAD;
-    write_program(&program, sizeof program, 0700);
-    cr_assert_eq(verdict(path), INSPECT_STATIC);
-    program = make_program("/lib64/ld-linux-x86-64.so.2");
-    program.header.e_machine = EM_S390;
-    write_program(&program, sizeof program, 0700);
-    cr_assert_eq(verdict(path), INSPECT_OTHER_CLASS);
-    program.header.e_ident[EI_CLASS] = ELFCLASS32;
-    write_program(&program, sizeof program, 0700);
-    cr_assert_eq(verdict(path), INSPECT_OTHER_CLASS);
-    program = make_program("/lib64/ld-linux-x86-64.so.2");
-    program.segment.p_offset = UINT64_MAX - 3;
-    program.segment.p_filesz = UINT64_MAX;
-    write_program(&program, sizeof program, 0700);
-    cr_assert_eq(verdict(path), INSPECT_OTHER_LIBC);
-    write_program(&program, 40, 0700);
-    verdict(path); /* cut short: whatever it says, it says it */
+    unlink(path);
+    elf_file_write(&file, path);
+    return verdict(path);
+}
+#define VERDICT(...) verdict_of((struct elf_file){__VA_ARGS__})
+
+static void expect_reason(const char *part)
+{
+    cr_assert_not_null(strstr(reason, part), "%s", reason);
+}
+
+#define LOADER "/lib64/ld-linux-x86-64.so.2"
+
+Test(inspect, has_a_word_for_each_kind)
+{
+    cr_assert_eq(VERDICT(.loader = LOADER), INSPECT_TRACEABLE);
+    cr_assert_str_eq(reason, "");
+    cr_assert_eq(VERDICT(.soname = "libx.so"), INSPECT_LIBRARY);
+    cr_assert_eq(VERDICT(.soname = "ld-linux-x86-64.so.2"), INSPECT_TRACEABLE, "it loads what it runs");
+    cr_assert_eq(VERDICT(.loader = "/lib/ld-musl-x86_64.so.1"), INSPECT_OTHER_LIBC);
+    expect_reason("uses musl, not glibc");
+    cr_assert_eq(VERDICT(.loader = "/system/bin/linker64"), INSPECT_OTHER_LIBC);
+    expect_reason("uses /system/bin/linker64, not glibc");
+    cr_assert_eq(VERDICT(.type = ET_EXEC, .no_dynamic = true), INSPECT_STATIC);
+    expect_reason("is statically linked and cannot load");
+    cr_assert_eq(VERDICT(.flags = DF_1_PIE), INSPECT_STATIC);
+    expect_reason("(static-pie)");
+    cr_assert_eq(VERDICT(.type = ET_EXEC, .no_dynamic = true, .go = true), INSPECT_GO);
+    expect_reason("is a Go program, and statically linked:");
+    cr_assert_eq(VERDICT(.loader = LOADER, .go = true), INSPECT_GO);
+    expect_reason("is a Go program: it makes its network calls as raw system calls");
+    cr_assert_eq(VERDICT(.loader = LOADER, .machine = EM_S390), INSPECT_OTHER_KIND);
+    expect_reason("is for 64-bit s390x");
+    cr_assert_eq(VERDICT(.loader = LOADER, .machine = 4711), INSPECT_OTHER_KIND);
+    expect_reason("is for 64-bit, machine 4711");
+    cr_assert_eq(VERDICT(.class = ELFCLASS32, .machine = EM_ARM, .loader = "/lib/ld-linux-armhf.so.3"),
+                 INSPECT_OTHER_KIND);
+    expect_reason("is for 32-bit ARM");
+    cr_assert_eq(VERDICT(.type = ET_REL), INSPECT_NO_PROGRAM);
+    expect_reason("no program");
+}
+
+Test(inspect, says_what_is_damaged)
+{
+    const struct elf_file file = {.loader = LOADER, .needed = {"libx.so"}};
+    static unsigned char bytes[ELF_FILE_MAX];
+    write_program(bytes, elf_file_make(&file, bytes) - 8, 0700);
+    cr_assert_eq(verdict(path), INSPECT_NO_PROGRAM);
+    expect_reason("is damaged");
+    write_program("\177ELF", 4, 0700);
+    cr_assert_eq(verdict(path), INSPECT_NO_PROGRAM);
+    expect_reason("is cut short");
 }
 
 Test(inspect, knows_gained_privileges)
 {
-    struct program program = make_program("/lib64/ld-linux-x86-64.so.2");
-    write_program(&program, sizeof program, 0700);
+    VERDICT(.loader = LOADER);
     if (geteuid() == 0)
         cr_assert_eq(chown(path, 65534, 65534), 0);
     cr_assert_eq(chmod(path, 04755), 0);
     /* Setuid to the very user who runs it changes nothing. */
     cr_assert_eq(verdict(path), getuid() == 0 ? INSPECT_PRIVILEGED : INSPECT_TRACEABLE);
+    cr_assert_eq(chmod(path, 02745), 0);
+    cr_assert_eq(verdict(path), INSPECT_TRACEABLE, "without the group's x it is a lock, not setgid");
+}
+
+/* With them nothing is gained, also by what is setuid. */
+Test(inspect, knows_when_privileges_cannot_be_gained)
+{
+    VERDICT(.loader = LOADER);
+    if (geteuid() != 0)
+        cr_skip_test("only root can give a file away");
+    cr_assert_eq(chown(path, 65534, 65534), 0);
+    cr_assert_eq(chmod(path, 06755), 0);
+    cr_assert_eq(verdict(path), INSPECT_PRIVILEGED);
+    expect_reason("setuid nobody, setgid nogroup");
+    cr_assert_eq(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0), 0);
+    cr_assert_eq(verdict(path), INSPECT_TRACEABLE);
+}
+
+static enum inspect_verdict verdict_of_script(const char *first_line)
+{
+    char text[128];
+    int length = snprintf(text, sizeof text, "%s\n", first_line);
+    write_program(text, (size_t)length, 0700);
+    return verdict(path);
+}
+
+Test(inspect, follows_env)
+{
+    cr_assert_eq(verdict_of_script("#!/usr/bin/env sh"), INSPECT_TRACEABLE);
+    cr_assert_eq(verdict_of_script("#!/usr/bin/env -S sh -e"), INSPECT_TRACEABLE);
+    cr_assert_eq(verdict_of_script("#!/usr/bin/env -S -u HOME A=1 sh"), INSPECT_TRACEABLE);
+    cr_assert_eq(verdict_of_script("#!/usr/bin/env no-such-program-anywhere"), INSPECT_NO_INTERPRETER);
+    cr_assert_eq(verdict_of_script("#!/usr/bin/env -S no-such-program-anywhere -e"), INSPECT_NO_INTERPRETER);
+    static const char *const clearing[] = {"#!/usr/bin/env -iS sh", "#!/usr/bin/env - sh",
+                                           "#!/usr/bin/env -S --ignore-environment sh", "#!/usr/bin/env -S -i A=1 sh"};
+    for (size_t i = 0; i < sizeof clearing / sizeof clearing[0]; i++) {
+        cr_assert_eq(verdict_of_script(clearing[i]), INSPECT_CLEARED, "%s", clearing[i]);
+        expect_reason("is started by env -i, with an empty environment: start it as /");
+        expect_reason(path);
+    }
+}
+
+Test(inspect, knows_what_cannot_be_read)
+{
+    VERDICT(.loader = LOADER);
+    cr_assert_eq(chmod(path, 0111), 0);
+    cr_assert_eq(chmod(directory, 0755), 0);
+    bool root = geteuid() == 0;
+    if (root)
+        cr_assert_eq(seteuid(65534), 0);
+    enum inspect_verdict unreadable = verdict(path);
+    if (root)
+        cr_assert_eq(seteuid(0), 0);
+    cr_assert_eq(unreadable, INSPECT_UNREADABLE);
 }

@@ -1,0 +1,125 @@
+"""What a server manages in a second, natively and traced: turns for scripts/bench.
+
+Server and client have a CPU each, where there are two. Beside what the client counted stands what the server would manage
+if it had its CPU for itself: requests in a second of its own CPU time, which other programs on the machine disturb less."""
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "real"))
+import services  # pylint: disable=wrong-import-position
+
+LIMIT = 60  # seconds
+SERVER_CPU, CLIENT_CPU = 0, 1  # of those that we may use
+FIGURES = ["requests_per_second", "requests_per_cpu_second"]
+
+
+def pinned(number, command):
+    cpus = sorted(os.sched_getaffinity(0))
+    return ["taskset", "--cpu-list", str(cpus[number % len(cpus)]), *command]
+
+
+def output_of(command):
+    done = subprocess.run(pinned(CLIENT_CPU, command), capture_output=True, text=True, timeout=LIMIT, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{command[0]} ended with {done.returncode}: {done.stderr}")
+    return done.stdout
+
+
+def redis_command(directory, port):
+    return ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", directory]
+
+
+REDIS_REQUESTS = 20000
+
+
+def redis_load(port):
+    """Returns how many requests were answered, and in how many seconds."""
+    said = output_of(["redis-benchmark", "-p", str(port), "-c", "16", "-n", str(REDIS_REQUESTS), "-t", "get", "--csv"])
+    rate = float(re.search(r'^"GET","([\d.]+)"', said, re.MULTILINE)[1])
+    return REDIS_REQUESTS, REDIS_REQUESTS / rate
+
+
+NGINX = """
+daemon off;
+worker_processes 1;
+pid {directory}/pid;
+events {{ worker_connections 1024; }}
+http {{
+    access_log off;
+    keepalive_requests 1000000000;
+    client_body_temp_path {directory}/body;
+    proxy_temp_path {directory}/proxy;
+    fastcgi_temp_path {directory}/fastcgi;
+    uwsgi_temp_path {directory}/uwsgi;
+    scgi_temp_path {directory}/scgi;
+    server {{
+        listen 127.0.0.1:{port};
+        location / {{ return 200 "hello\\n"; }}
+    }}
+}}
+"""
+
+
+def nginx_command(directory, port):
+    config = os.path.join(directory, "nginx.conf")
+    with open(config, "w", encoding="ascii") as file:
+        file.write(NGINX.format(directory=directory, port=port))
+    return ["nginx", "-p", directory, "-e", os.path.join(directory, "errors"), "-c", config]
+
+
+def nginx_load(port):
+    said = output_of(["wrk", "-t", "1", "-c", "16", "-d", "1", f"http://127.0.0.1:{port}/"])
+    requests, seconds = re.search(r"^ *(\d+) requests in ([\d.]+)s", said, re.MULTILINE).groups()
+    if "Non-2xx" in said or "Socket errors" in said:
+        raise RuntimeError(f"nginx did not answer all: {said}")
+    return int(requests), float(seconds)
+
+
+# The programs, how the server is started, and what a turn is.
+SERVERS = {
+    "redis": (["redis-server", "redis-benchmark"], redis_command, redis_load),
+    "nginx": (["nginx", "wrk"], nginx_command, nginx_load),
+}
+
+
+def family(pid):
+    """A process and what it has started."""
+    yield pid
+    for child in Path(f"/proc/{pid}/task/{pid}/children").read_text(encoding="ascii").split():
+        yield from family(int(child))
+
+
+def cpu_seconds(pid):
+    """That all threads of a server have used by now, and of all its processes."""
+    files = (file for each in family(pid) for file in Path(f"/proc/{each}/task").glob("*/schedstat"))
+    return sum(int(file.read_text(encoding="ascii").split()[0]) for file in files) / 1e9
+
+
+class Server:
+    """Serves whenever it gets a turn. It has answered `warmup` requests by then."""
+
+    def __init__(self, name, directory, environment, warmup):
+        _, command, self.load = SERVERS[name]
+        os.makedirs(directory)
+        os.chmod(directory, 0o711)  # nginx's worker is another user
+        self.directory, self.port = directory, services.free_port()
+        log = os.path.join(directory, "log")
+        self.started = services.started(log, pinned(SERVER_CPU, command(directory, self.port)), env=environment)
+        self.process = self.started.__enter__()
+        services.await_answer(self.process, log, lambda: services.listens(self.port))
+        answered = 0
+        while answered < warmup:
+            answered += self.load(self.port)[0]
+
+    def turn(self):
+        before = cpu_seconds(self.process.pid)
+        requests, seconds = self.load(self.port)
+        return requests / seconds, requests / (cpu_seconds(self.process.pid) - before)
+
+    def end(self):
+        self.started.__exit__(None, None, None)
+        shutil.rmtree(self.directory)
