@@ -184,15 +184,20 @@ static ssize_t messages_next(const struct call *call, int flags, struct timespec
                         : syscall(SYS_recvmmsg, call->fd, messages->each, messages->count, flags, timeout);
 }
 
+struct timespec next_time_left(const struct messages *messages)
+{
+    uint64_t now = clock_now(), left = now < messages->until ? messages->until - now : 0;
+    return (struct timespec){.tv_sec = (time_t)(left / NANOSECONDS_A_SECOND),
+                             .tv_nsec = (long)(left % NANOSECONDS_A_SECOND)};
+}
+
 /* The kernel writes what is left of the timeout where a message came. */
 static ssize_t recvmmsg_next(const struct call *call, int flags)
 {
     const struct messages *messages = call->messages;
     if (messages->until == 0)
         return messages_next(call, flags, messages->timeout);
-    uint64_t now = clock_now(), left = now < messages->until ? messages->until - now : 0;
-    struct timespec rest = {.tv_sec = (time_t)(left / NANOSECONDS_A_SECOND),
-                            .tv_nsec = (long)(left % NANOSECONDS_A_SECOND)};
+    struct timespec rest = next_time_left(messages);
     ssize_t result = messages_next(call, flags, &rest);
     if (result > 0)
         *messages->timeout = rest;

@@ -91,6 +91,9 @@ struct next_offsets {
 };
 struct next_offsets next_offsets(void);
 
+/* What is left until messages->until. */
+struct timespec next_time_left(const struct messages *messages);
+
 /* The same as next_receive(), of the other forms. */
 ssize_t next_receive_as(const struct call *call, size_t offset, int flags);
 

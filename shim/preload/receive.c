@@ -334,26 +334,19 @@ static struct call message_of(const struct call *call, unsigned int index)
     return one;
 }
 
-/* Room for an address, in every message that has any: nearly always they have the same. */
-static socklen_t least_room(const struct messages *messages)
+/* Room for an address, in every message that has any: nearly always they have the same. 0 where nobody looks at them:
+ * most may lie in no cache, and take longer than the call. */
+static socklen_t least_room(const struct messages *messages, uint64_t word)
 {
+    const int domain = connection_domain(word);
+    const bool may_be_normalised = receive_settings.scope != SCOPE_KEEP && (domain == 0 || domain == AF_INET6);
+    if (!may_be_normalised && !recorder_tracing())
+        return 0;
     socklen_t room = UINT32_MAX;
     for (unsigned int i = 0; i < messages->count && i < UIO_MAXIOV; i++)
         if (messages->each[i].msg_hdr.msg_name != NULL && messages->each[i].msg_hdr.msg_namelen < room)
             room = messages->each[i].msg_hdr.msg_namelen;
     return room;
-}
-
-/* As a rule has to do with it, every message has to be a receive of its own, which a filter of seccomp may not expect.
- * That only one comes is what programs have to expect: a signal may have come after it. */
-static int receive_first(const struct call *call, uint64_t word)
-{
-    struct call first = message_of(call, 0);
-    ssize_t result = receive_under_rules(&first, word);
-    if (result < 0)
-        return -1;
-    call->messages->each[0].msg_len = (unsigned int)result;
-    return 1;
 }
 
 /* Whether the kernel takes it for one. */
@@ -369,6 +362,22 @@ static void keep_timeout(struct messages *messages, uint64_t entry)
     const struct timespec *timeout = messages->timeout;
     if (timeout != NULL && (uint64_t)timeout->tv_sec < (UINT64_MAX - entry) / NANOSECONDS_A_SECOND - 1)
         messages->until = entry + (uint64_t)timeout->tv_sec * NANOSECONDS_A_SECOND + (uint64_t)timeout->tv_nsec;
+}
+
+/* As a rule has to do with it, every message has to be a receive of its own, which a filter of seccomp may not expect.
+ * That only one comes is what programs have to expect: a signal may have come after it. */
+static int receive_first(const struct call *call, uint64_t word)
+{
+    struct messages *messages = call->messages;
+    struct call first = message_of(call, 0);
+    keep_timeout(messages, clock_now());
+    ssize_t result = receive_under_rules(&first, word);
+    if (result < 0)
+        return -1;
+    messages->each[0].msg_len = (unsigned int)result;
+    if (messages->until != 0)
+        *messages->timeout = next_time_left(messages); /* as the kernel does */
+    return 1;
 }
 
 static void finish_messages(const struct call *call, const struct outcome *all, socklen_t room, int *error)
@@ -398,7 +407,7 @@ int receive_messages(const struct call *call)
     begin(call, &outcome);
     if (messages->timeout != NULL && outcome.entry == 0)
         outcome.entry = clock_now();
-    const socklen_t room = least_room(messages);
+    const socklen_t room = least_room(messages, word);
     outcome.result = next_receive(call, 0, call->flags);
     if (outcome.result < 0 && *error == EINTR)
         keep_timeout(messages, outcome.entry);

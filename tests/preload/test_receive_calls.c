@@ -285,6 +285,20 @@ Test(receive_calls, a_timeout_of_a_batch)
     cr_expect_eq(said(&job, "left"), 0, "counted from the call's beginning");
 }
 
+Test(receive_calls, what_is_left_of_a_timeout)
+{
+    run_by("messages", "left", RECVSHIM_CALLS, NULL, true);
+    run_by("messages", "left", RECVSHIM_CALLS, "RECVSHIM_FAULT=*:interrupt=2", true);
+}
+
+/* What nobody wants to know is not looked at. */
+Test(receive_calls, a_batch_that_is_shorter_than_it_says)
+{
+    struct finished job = RUN(.argv = {"messages", "beyond"}, .env = {ALL, "RECVSHIM_TRACE"});
+    cr_assert(exited_with(&job, 0), "%#x", (unsigned)job.status);
+    cr_expect_eq(said(&job, "count"), 1);
+}
+
 Test(receive_calls, the_end_in_a_batch_is_told_once)
 {
     struct ring ring = run_by("messages", "end", RECVSHIM_CALL_RECVMMSG, NULL, true);

@@ -2,6 +2,7 @@
 #include "victim.h"
 
 #include <dirent.h>
+#include <sys/mman.h>
 
 static void on_alarm(int signal)
 {
@@ -173,6 +174,43 @@ static void show_timeout(void)
     say("left", timeout.tv_sec * 1000000000LL + timeout.tv_nsec);
 }
 
+/* Messages that are there, under a timeout of which something is left. */
+static void show_left(void)
+{
+    int fds[2], count = 0, receives = 0, shrinks = 0;
+    struct batch batch;
+    struct timespec timeout = {.tv_sec = 1000}, before;
+    pair(SOCK_DGRAM, fds);
+    for (int i = 0; i < 4; i++)
+        must(send(fds[1], "x", 1, 0) == 1, "send");
+    prepare(&batch);
+    for (; count < 4; receives++) {
+        before = timeout;
+        int received = recvmmsg(fds[0], batch.messages, (unsigned)(4 - count), 0, &timeout);
+        must(received > 0, "recvmmsg");
+        count += received;
+        shrinks += timeout.tv_sec < before.tv_sec || timeout.tv_nsec < before.tv_nsec;
+    }
+    say("count", count);
+    say("shrinks", shrinks == receives);
+}
+
+/* An array that ends before its count says, which the kernel does not come to. */
+static void show_beyond(void)
+{
+    struct sockaddr_storage to;
+    socklen_t length;
+    char byte, *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct iovec piece = {&byte, 1};
+    struct mmsghdr *last = (struct mmsghdr *)(void *)(pages + 4096 - sizeof *last);
+    struct timespec over = {0};
+    int fd = bound(AF_INET, SOCK_DGRAM, &to, &length);
+    must(pages != MAP_FAILED && munmap(pages + 4096, 4096) == 0, "mmap");
+    must(sendto(fd, "x", 1, 0, (struct sockaddr *)&to, length) == 1, "sendto");
+    last->msg_hdr = (struct msghdr){.msg_iov = &piece, .msg_iovlen = 1};
+    say("count", recvmmsg(fd, last, 1024, 0, &over));
+}
+
 /* A stream's end, which every message of a batch is told. */
 static void show_end(void)
 {
@@ -188,10 +226,8 @@ static void show_end(void)
 int main(int argc, char **argv)
 {
     (void)argc;
-    static const struct way ways[] = {{"ancillary", show_ancillary},
-                                      {"rights", show_rights},
-                                      {"batch", show_batch},
-                                      {"timeout", show_timeout},
-                                      {"end", show_end}};
+    static const struct way ways[] = {
+        {"ancillary", show_ancillary}, {"rights", show_rights}, {"batch", show_batch}, {"timeout", show_timeout},
+        {"left", show_left},           {"beyond", show_beyond}, {"end", show_end}};
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
 }
