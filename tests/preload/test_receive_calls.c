@@ -229,6 +229,13 @@ Test(receive_calls, sockets_that_libc_replaced)
     run_by("no_socket", "replaced", RECVSHIM_CALLS, "RECVSHIM_EINTR=intent", true);
 }
 
+Test(receive_calls, copies_of_files_take_no_places)
+{
+    struct finished job = RUN(.argv = {"no_socket", "copies"},
+                              .env = {ALL, "RECVSHIM_FAULT=read:error=EIO:when=4:per=connection", "RECVSHIM_TRACE"});
+    cr_expect_eq(said(&job, "failed"), 2);
+}
+
 Test(receive_calls, a_number_that_was_closed)
 {
     struct ring ring = run_by("no_socket", "closed", RECVSHIM_CALLS, NULL, true);
@@ -358,5 +365,9 @@ Test(receive_calls, descriptors_of_dropped_messages_are_closed)
     cr_expect_eq(said(&native, "arrived"), 20);
     struct finished job = RUN(.argv = {"messages", "rights"}, .env = {ALL, "RECVSHIM_FAULT=recvmsg:drop:when=2+3"});
     cr_expect_lt(said(&job, "arrived"), 20);
+    cr_expect_eq(said(&job, "left_over"), 0);
+    job =
+        RUN(.argv = {"messages", "cancelled"}, .env = {ALL, "RECVSHIM_FAULT=recvmsg:drop"}, .after = "lower_cancel.so");
+    cr_expect_eq(said(&job, "cancelled"), 1);
     cr_expect_eq(said(&job, "left_over"), 0);
 }

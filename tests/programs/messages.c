@@ -87,6 +87,45 @@ static void show_rights(void)
     say("left_over", count_descriptors() - before);
 }
 
+static void send_rights(int fd, const int *rights, size_t count)
+{
+    _Alignas(struct cmsghdr) char control[64] = "";
+    struct iovec piece = {"x", 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header =
+        (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(count * sizeof(int))};
+    memcpy(CMSG_DATA(header), rights, count * sizeof(int));
+    must(sendmsg(fd, &message, 0) == 1, "sendmsg");
+}
+
+static void *receive_rights(void *fd)
+{
+    char byte;
+    _Alignas(struct cmsghdr) char control[64] = "";
+    struct iovec piece = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    recvmsg((int)(intptr_t)fd, &message, 0);
+    return NULL;
+}
+
+/* Three descriptors in a message that a fault takes, in a thread that is cancelled meanwhile. */
+static void show_cancelled(void)
+{
+    int channel[2], before;
+    pthread_t thread;
+    void *result;
+    pair(SOCK_DGRAM, channel);
+    send_rights(channel[1], (int[]){0, 1, 2}, 3);
+    before = count_descriptors();
+    must(pthread_create(&thread, NULL, receive_rights, (void *)(intptr_t)channel[0]) == 0, "pthread_create");
+    pthread_join(thread, &result);
+    say("cancelled", result == PTHREAD_CANCELED);
+    say("left_over", count_descriptors() - before);
+}
+
 enum { BATCH = 8, ROOM = 16 };
 
 struct batch {
@@ -227,7 +266,7 @@ int main(int argc, char **argv)
 {
     (void)argc;
     static const struct way ways[] = {
-        {"ancillary", show_ancillary}, {"rights", show_rights}, {"batch", show_batch}, {"timeout", show_timeout},
-        {"left", show_left},           {"beyond", show_beyond}, {"end", show_end}};
+        {"ancillary", show_ancillary}, {"rights", show_rights}, {"cancelled", show_cancelled}, {"batch", show_batch},
+        {"timeout", show_timeout},     {"left", show_left},     {"beyond", show_beyond},       {"end", show_end}};
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
 }
