@@ -370,6 +370,7 @@ static int receive_first(const struct call *call, uint64_t word)
 {
     struct messages *messages = call->messages;
     struct call first = message_of(call, 0);
+    first.flags &= ~MSG_WAITFORONE; /* means nothing here, and packet sockets refuse what they do not know */
     keep_timeout(messages, clock_now());
     ssize_t result = receive_under_rules(&first, word);
     if (result < 0)

@@ -298,6 +298,11 @@ Test(receive_calls, what_is_left_of_a_timeout)
     run_by("messages", "left", RECVSHIM_CALLS, "RECVSHIM_FAULT=*:interrupt=2", true);
 }
 
+Test(receive_calls, a_flag_that_is_no_message_s)
+{
+    run_by("messages", "packets", RECVSHIM_CALLS, "RECVSHIM_FAULT=*:interrupt=2", true);
+}
+
 /* What nobody wants to know is not looked at. */
 Test(receive_calls, a_batch_that_is_shorter_than_it_says)
 {

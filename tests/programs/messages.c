@@ -56,6 +56,19 @@ static void show_ancillary(void)
     say("descriptors", count_descriptors());
 }
 
+static void send_rights(int fd, char byte, const int *rights, size_t count)
+{
+    _Alignas(struct cmsghdr) char control[64] = "";
+    struct iovec piece = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header =
+        (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(count * sizeof(int))};
+    memcpy(CMSG_DATA(header), rights, count * sizeof(int));
+    must(sendmsg(fd, &message, 0) == 1, "sendmsg");
+}
+
 /* Descriptors with datagrams of which faults may take some: what arrives is closed, and none is left over. */
 static void show_rights(void)
 {
@@ -68,12 +81,7 @@ static void show_rights(void)
         struct iovec piece = {&byte, 1};
         struct msghdr message = {
             .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        *header =
-            (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
-        memcpy(CMSG_DATA(header), &channel[1], sizeof(int));
-        must(sendmsg(channel[1], &message, 0) == 1, "sendmsg");
-        message.msg_controllen = sizeof control;
+        send_rights(channel[1], byte, &channel[1], 1);
         if (recvmsg(channel[0], &message, MSG_DONTWAIT) < 0)
             continue;
         arrived++;
@@ -85,19 +93,6 @@ static void show_rights(void)
     }
     say("arrived", arrived);
     say("left_over", count_descriptors() - before);
-}
-
-static void send_rights(int fd, const int *rights, size_t count)
-{
-    _Alignas(struct cmsghdr) char control[64] = "";
-    struct iovec piece = {"x", 1};
-    struct msghdr message = {
-        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
-    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-    *header =
-        (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(count * sizeof(int))};
-    memcpy(CMSG_DATA(header), rights, count * sizeof(int));
-    must(sendmsg(fd, &message, 0) == 1, "sendmsg");
 }
 
 static void *receive_rights(void *fd)
@@ -118,7 +113,7 @@ static void show_cancelled(void)
     pthread_t thread;
     void *result;
     pair(SOCK_DGRAM, channel);
-    send_rights(channel[1], (int[]){0, 1, 2}, 3);
+    send_rights(channel[1], 'x', (int[]){0, 1, 2}, 3);
     before = count_descriptors();
     must(pthread_create(&thread, NULL, receive_rights, (void *)(intptr_t)channel[0]) == 0, "pthread_create");
     pthread_join(thread, &result);
@@ -250,6 +245,17 @@ static void show_beyond(void)
     say("count", recvmmsg(fd, last, 1024, 0, &over));
 }
 
+/* MSG_WAITFORONE on a socket that refuses flags it does not know. */
+static void show_packets(void)
+{
+    struct batch batch;
+    int fd = socket(AF_PACKET, SOCK_DGRAM, 0);
+    prepare(&batch);
+    errno = 0;
+    must(fd < 0 || recvmmsg(fd, batch.messages, BATCH, MSG_WAITFORONE | MSG_DONTWAIT, NULL) < 0, "nothing there");
+    say("error", errno); /* EPERM for those who may not have one */
+}
+
 /* A stream's end, which every message of a batch is told. */
 static void show_end(void)
 {
@@ -266,7 +272,8 @@ int main(int argc, char **argv)
 {
     (void)argc;
     static const struct way ways[] = {
-        {"ancillary", show_ancillary}, {"rights", show_rights}, {"cancelled", show_cancelled}, {"batch", show_batch},
-        {"timeout", show_timeout},     {"left", show_left},     {"beyond", show_beyond},       {"end", show_end}};
+        {"ancillary", show_ancillary}, {"rights", show_rights},   {"cancelled", show_cancelled},
+        {"batch", show_batch},         {"timeout", show_timeout}, {"left", show_left},
+        {"packets", show_packets},     {"beyond", show_beyond},   {"end", show_end}};
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
 }
