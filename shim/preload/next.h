@@ -140,6 +140,9 @@ struct next_offsets {
 };
 struct next_offsets next_offsets(void);
 
+/* What is left until messages->until of a recvmmsg, in the form of its own timeout. */
+void next_time_left(const struct call *call, union messages_timeout *timeout);
+
 /* The same as next_receive(), of the other forms. */
 ssize_t next_receive_as(const struct call *call, size_t offset, int flags);
 
