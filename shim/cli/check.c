@@ -3,6 +3,7 @@
 
 #include "command.h"
 #include "guard.h"
+#include "library.h"
 #include "message.h"
 #include "options.h"
 #include "preload/settings.h"
@@ -80,6 +81,12 @@ static bool is_worth_walking(const struct inspection *inspection)
 /* Returns false where nothing can be said; a message then tells why. */
 static bool look_at_program(struct check *check)
 {
+    struct own_library library;
+    if (!library_find(&library)) {
+        message("%s: the library is not there, and nothing can be traced; set RECVSHIM_LIBRARY to its path",
+                library.path);
+        return false;
+    }
     const struct inspection *inspection = &check->inspection;
     inspect_program(check->name, &check->inspection);
     if (say_why_not(check->name, inspection))

@@ -86,7 +86,7 @@ static bool read_stat(struct member *member)
 
 static bool is_same_image(const struct member *left, const struct member *right)
 {
-    return left->image == right->image && strcmp(left->comm, right->comm) == 0;
+    return left->image == right->image && (left->image != 0 || strcmp(left->comm, right->comm) == 0);
 }
 
 static bool has_registered(const struct family *family, pid_t pid)
@@ -106,13 +106,16 @@ static void note_program(struct family *family, const char *path)
         snprintf(family->programs[family->program_count++], PATH_MAX, "%s", path);
 }
 
-static void note_lost(struct family *family, const struct running *running, enum inspect_verdict verdict,
-                      const char *reason)
+/* Count it with others like it, once: a program that is just being started may be seen in two states. */
+static void note_lost(struct family *family, struct member *member, const struct running *running,
+                      enum inspect_verdict verdict, const char *reason)
 {
+    member->state = MEMBER_LOST;
     for (size_t i = 0; i < family->lost_count; i++) {
         struct lost *lost = &family->lost[i];
         if (lost->verdict == verdict && strcmp(lost->program, running->program) == 0) {
-            lost->others++;
+            lost->others += member->lost != i + 1;
+            member->lost = i + 1;
             return;
         }
     }
@@ -126,42 +129,46 @@ static void note_lost(struct family *family, const struct running *running, enum
     memcpy(lost->comm, running->comm, sizeof lost->comm);
     memcpy(lost->program, running->program, sizeof lost->program);
     snprintf(lost->reason, sizeof lost->reason, "%.500s", reason);
+    member->lost = family->lost_count;
 }
 
 /* The one that cannot be looked into has gained privileges, or has itself protected, which one that is traced may. */
-static enum member_state judge_hidden(struct family *family, const struct running *running)
+static void judge_hidden(struct family *family, struct member *member, const struct running *running)
 {
     if (has_registered(family, running->pid))
-        return MEMBER_TRACED;
-    note_lost(family, running, INSPECT_PRIVILEGED,
-              "gained privileges when it started (it cannot be looked into), and the loader then ignores the library");
-    return MEMBER_LOST;
+        member->state = MEMBER_TRACED;
+    else
+        note_lost(family, member, running, INSPECT_PRIVILEGED,
+                  "gained privileges when it started (it cannot be looked into), and the loader then ignores the "
+                  "library");
 }
 
-static enum member_state judge(struct family *family, pid_t pid)
+static void judge(struct family *family, struct member *member)
 {
     static struct running running; /* too large for a stack, both of them */
     static struct inspection inspection;
     int error;
-    if (running_look(pid, &running, &error) != NULL)
-        return error == EACCES || error == EPERM ? judge_hidden(family, &running) : MEMBER_NEW;
+    member->state = MEMBER_NEW;
+    if (running_look(member->pid, &running, &error) != NULL) {
+        if (error == EACCES || error == EPERM)
+            judge_hidden(family, member, &running);
+        return;
+    }
     running_inspect(&running, &inspection);
     enum inspect_verdict verdict = inspection.verdict;
-    enum member_state state = MEMBER_LOST;
     if (verdict == INSPECT_TRACEABLE) {
         note_program(family, running.program);
-        state = MEMBER_TRACED;
+        member->state = MEMBER_TRACED;
     } else if (verdict == INSPECT_UNLOADED && !running.settled) {
-        state = MEMBER_NEW;
+        member->state = MEMBER_NEW;
     } else if (verdict == INSPECT_UNLOADED && running.preloaded == ANSWER_NO) {
-        note_lost(family, &running, verdict,
+        note_lost(family, member, &running, verdict,
                   "was started without LD_PRELOAD in its environment, as env -i, sudo or a server may do: have it keep "
                   "LD_PRELOAD and RECVSHIM_TRACE");
     } else if (inspect_reason(&inspection) != NULL) {
-        note_lost(family, &running, verdict, inspection.reason);
+        note_lost(family, member, &running, verdict, inspection.reason);
     }
     inspect_free(&inspection);
-    return state;
 }
 
 static struct member *find(const struct family *family, pid_t pid)
@@ -187,7 +194,10 @@ static void add(struct family *family, pid_t pid, const struct member *parent)
         family->room = room;
     }
     bool forked = parent != NULL && parent->image != 0 && is_same_image(parent, &member);
-    member.state = forked ? parent->state : judge(family, pid);
+    if (forked)
+        member.state = parent->state;
+    else
+        judge(family, &member);
     family->members[family->count++] = member;
 }
 
@@ -217,11 +227,11 @@ static void add_children(struct family *family, const struct member *parent)
     closedir(directory);
 }
 
-/* Who was traced when last seen, and is gone, was killed: or it would have said so. */
+/* Who was traced for longer than a look, and is gone, was killed: or it would have said so. */
 static void note_gone(struct family *family, const struct member *member)
 {
-    if (member->state == MEMBER_TRACED && member->pid != family->pid)
-        note_departure(family, (uint32_t)member->pid, clock_now());
+    if (member->kept != 0 && member->pid != family->pid)
+        note_departure(family, (uint32_t)member->pid, member->kept);
 }
 
 /* Returns false where it is gone. */
@@ -233,7 +243,14 @@ static bool look_at(struct family *family, size_t index)
         note_gone(family, &before);
         return false;
     }
-    now.state = before.state != MEMBER_NEW && is_same_image(&before, &now) ? before.state : judge(family, now.pid);
+    now.lost = before.lost;
+    bool same = is_same_image(&before, &now);
+    if (same && before.state != MEMBER_NEW)
+        now.state = before.state;
+    else
+        judge(family, &now);
+    now.seen = now.state == MEMBER_TRACED ? family->looked : 0;
+    now.kept = same && now.seen != 0 ? before.seen : 0;
     family->members[index] = now;
     add_children(family, &now);
     return true;
@@ -269,19 +286,55 @@ void family_look(struct family *family)
 
 /* ---- what is said in the end ---- */
 
+static int by_pid_and_time(const void *left_item, const void *right_item)
+{
+    const struct departure *left = left_item, *right = right_item;
+    if (left->pid != right->pid)
+        return left->pid < right->pid ? -1 : 1;
+    return left->time < right->time ? -1 : left->time > right->time;
+}
+
+/* Needs them sorted. */
 static bool has_departed(const struct family *family, const struct process *process)
 {
-    for (size_t i = 0; i < family->departure_count; i++)
-        if (family->departures[i].pid == process->pid && family->departures[i].time >= process->start)
+    size_t low = 0, high = family->departure_count; /* the number of those up to that pid */
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (family->departures[middle].pid <= process->pid)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low > 0 && family->departures[low - 1].pid == process->pid &&
+           family->departures[low - 1].time >= process->start;
+}
+
+static const struct process *find_last(const struct process_list *known, uint32_t pid)
+{
+    const struct process *last = NULL;
+    for (size_t i = 0; i < known->count; i++)
+        if (known->items[i].pid == pid)
+            last = &known->items[i];
+    return last;
+}
+
+/* Whether the eldest is among its parents, as far as these said hello: others may write to a trace that has a name. */
+static bool is_descendant(const struct family *family, const struct process *process)
+{
+    for (int generation = 0; process != NULL && generation < 64; generation++) {
+        if (process->pid == (uint32_t)family->pid || process->parent == (uint32_t)family->pid)
             return true;
+        process = find_last(family->known, process->parent);
+    }
     return false;
 }
 
-/* Whether it was there, and traced, at the last look. */
-static bool was_traced(const struct family *family, pid_t pid)
+/* Whether it was there, and traced, at the last look and the one before. */
+static bool was_traced(const struct family *family, const struct process *process)
 {
+    pid_t pid = (pid_t)process->pid;
     const struct member *member = pid != family->pid ? find(family, pid) : NULL;
-    return member != NULL && member->state == MEMBER_TRACED;
+    return member != NULL && member->kept >= process->start;
 }
 
 static bool is_lost(const struct family *family, pid_t pid)
@@ -299,7 +352,7 @@ static bool has_vanished(const struct family *family, size_t index)
     pid_t pid = (pid_t)process->pid;
     bool last = index + 1 == family->known->count || process[1].pid != process->pid;
     return last && process->start >= family->since && pid > 0 && !has_departed(family, process) &&
-           !is_lost(family, pid) && !was_traced(family, pid) && (pid == family->pid || kill(pid, 0) != 0);
+           !is_lost(family, pid) && !was_traced(family, process) && (pid == family->pid || kill(pid, 0) != 0);
 }
 
 static bool say_lost(const struct family *family, const struct family_end *end)
@@ -341,7 +394,7 @@ static bool say_vanished(const struct family *family, const struct family_end *e
     bool said = false;
     for (size_t i = 0; i < family->known->count; i++) {
         const struct process *process = &family->known->items[i];
-        if (!has_vanished(family, i))
+        if (!has_vanished(family, i) || (end->shared && !is_descendant(family, process)))
             continue;
         if (process->pid != (uint32_t)family->pid) {
             others += first != NULL;
@@ -361,8 +414,10 @@ static bool say_vanished(const struct family *family, const struct family_end *e
     return said || first != NULL;
 }
 
-bool family_report(const struct family *family, const struct family_end *end)
+bool family_report(struct family *family, const struct family_end *end)
 {
+    if (family->departure_count > 0)
+        qsort(family->departures, family->departure_count, sizeof *family->departures, by_pid_and_time);
     bool lost = say_lost(family, end), vanished = false;
     if (end->departures && !family->incomplete && family->known->claimed <= family->known->count)
         vanished = say_vanished(family, end);

@@ -27,6 +27,9 @@ struct member {
         MEMBER_TRACED,
         MEMBER_LOST,
     } state;
+    size_t lost;   /* of the family's `lost`, from 1, what it is counted with; 0: it is not */
+    uint64_t seen; /* traced, at the last look; 0: not then */
+    uint64_t kept; /* at the look before, in the same image: it did not just pass through it */
 };
 
 /* One that was not traced, and the others like it. */
@@ -79,9 +82,10 @@ struct family_end {
     bool killed;      /* by a signal */
     bool told;        /* why it could not be traced was said before it started */
     bool departures;  /* nobody's goodbye can be missing from the trace */
+    bool shared;      /* others than the family may write to it */
 };
 
 /* Say who was not traced, and why, a line each. Returns whether there was anything to say. */
-bool family_report(const struct family *family, const struct family_end *end);
+bool family_report(struct family *family, const struct family_end *end);
 
 #endif

@@ -102,7 +102,9 @@ static void read_switches(void *context)
 {
     struct switches *switches = context;
     const struct recvshim_control *control = switches->trace->control;
-    switches->on = atomic_load_explicit(&control->tracing, memory_order_relaxed) != 0 &&
+    /* Of those of another pid namespace nobody here knows by what number to ask. */
+    switches->on = atomic_load_explicit(&switches->trace->counters->foreign, memory_order_relaxed) == 0 &&
+                   atomic_load_explicit(&control->tracing, memory_order_relaxed) != 0 &&
                    (atomic_load_explicit(&control->events, memory_order_relaxed) >> RECVSHIM_EVENT_EXIT & 1U) != 0;
 }
 
@@ -125,7 +127,8 @@ void remarks_say(const struct remarks *remarks)
                                    .comm = remarks->launch->comm,
                                    .killed = remarks->launch->killed,
                                    .told = told,
-                                   .departures = has_all_departures(remarks)};
+                                   .departures = has_all_departures(remarks),
+                                   .shared = remarks->shared};
     bool said = family_report(remarks->family, &end);
     if (!registered && !told && !said)
         message("%s: was not traced: the library was not loaded, or could not open the trace", remarks->name);

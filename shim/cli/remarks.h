@@ -19,10 +19,11 @@ struct remarks {
     const struct inspection *inspection; /* what was wrong with it was said before it started */
     const struct overruled *overruled;
     const struct chance *chance; /* NULL */
-    const struct family *family;
+    struct family *family;
     const struct launch *launch; /* that has ended */
     uint64_t started;            /* when, on the trace's clock */
     bool written;                /* others write to the trace yet */
+    bool shared;                 /* others may, as it has a name */
 };
 
 /* What a person should know: what was retried against the program's intent, who was not traced, why nothing was seen,

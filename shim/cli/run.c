@@ -156,6 +156,20 @@ static void take_faults(struct arguments *arguments)
         arguments->settings.trace.faults = &arguments->faults.rules;
 }
 
+/* A rule of calls that are passed on would wait for ever. Says so, and returns false. */
+static bool can_act(const struct fault_rules *rules, uint32_t handled)
+{
+    for (uint32_t i = 0; i < rules->count; i++) {
+        char text[FAULT_RULE_TEXT_MAX];
+        if ((rules->rules[i].calls & handled) != 0)
+            continue;
+        fault_rule_text(&rules->rules[i], text);
+        message("--fault: '%s' can never act: no call of it is handled; name one in --calls, or give --calls all", text);
+        return false;
+    }
+    return true;
+}
+
 /* Memory that nobody can shrink, reached by the child through this process's descriptor. */
 static struct trace_error open_memory(const struct arguments *arguments, struct trace *trace)
 {
@@ -285,7 +299,8 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
                                     .family = &family,
                                     .launch = launch,
                                     .started = started,
-                                    .written = written};
+                                    .written = written,
+                                    .shared = arguments->trace != NULL};
     if (feeding && !arguments->quiet)
         remarks_say(&remarks);
     if (chance != NULL && !arguments->quiet)
@@ -353,6 +368,8 @@ int command_run(int argc, char **argv)
     if (!take_environment(&arguments))
         return STATUS_RUN_FAILED;
     take_faults(&arguments);
+    if (!can_act(&arguments.faults.rules, arguments.settings.calls))
+        return STATUS_RUN_FAILED;
     if (!library_find(&arguments.library)) {
         message("%s: the library is not there; set RECVSHIM_LIBRARY to its path", arguments.library.path);
         return STATUS_RUN_FAILED;

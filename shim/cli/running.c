@@ -67,12 +67,21 @@ static const char *last_part(const char *path)
     return slash != NULL ? slash + 1 : path;
 }
 
+/* Whether a path's last part is that name: also of a file that has been replaced since, as by a new version. */
+static bool is_named(const char *path, const char *name)
+{
+    const char *part = last_part(path);
+    size_t length = strlen(name);
+    return strncmp(part, name, length) == 0 && (part[length] == '\0' || strcmp(part + length, " (deleted)") == 0);
+}
+
 /* By its name: it may be another copy, of another class, or of another mount namespace. */
 static bool is_library(const char *path)
 {
-    struct own_library own;
-    library_find(&own);
-    return strcmp(last_part(path), "librecvshim.so") == 0 || strcmp(last_part(path), last_part(own.path)) == 0;
+    static struct own_library own; /* asked of every line of a process's maps */
+    if (own.path[0] == '\0')
+        library_find(&own);
+    return is_named(path, "librecvshim.so") || is_named(path, last_part(own.path));
 }
 
 /* Returns errno where its maps cannot be read; ESRCH where it has none any more, which is so some time before it is

@@ -137,6 +137,10 @@ void connection_duplicated(int fd, int copy)
 {
     _Atomic uint64_t *word = word_of(fd);
     uint64_t value = word != NULL ? atomic_load_explicit(word, memory_order_relaxed) : 0;
+    if (connection_type(value) == CONNECTION_NONE) {
+        connection_forget(copy); /* a file: duplicates of sockets have places in common, and there are only so many */
+        return;
+    }
     if (value != 0) {
         connection_mark(fd, connection_id(value), CONNECTION_DUPLICATED, CONNECTION_NO_TIMEOUT);
         value = connection_word(fd);

@@ -261,21 +261,26 @@ static ssize_t messages_next(const struct call *call, int flags, union messages_
                    messages->count, flags, timeout);
 }
 
+void next_time_left(const struct call *call, union messages_timeout *timeout)
+{
+    const uint64_t now = clock_now(), until = call->messages->until, left = now < until ? until - now : 0;
+    messages_timeout_write(timeout, call_has_time64(call), (int64_t)(left / NANOSECONDS_A_SECOND),
+                           (int64_t)(left % NANOSECONDS_A_SECOND));
+}
+
 /* The kernel writes what is left of the timeout where a message came. */
 static ssize_t recvmmsg_next(const struct call *call, int flags)
 {
     const struct messages *messages = call->messages;
+    union messages_timeout rest;
+    int64_t seconds, nanoseconds;
     if (messages->until == 0)
         return messages_next(call, flags, messages->timeout);
-    const uint64_t now = clock_now(), left = now < messages->until ? messages->until - now : 0;
-    const bool is_wide = call_has_time64(call);
-    union messages_timeout rest;
-    int64_t seconds = (int64_t)(left / NANOSECONDS_A_SECOND), nanoseconds = (int64_t)(left % NANOSECONDS_A_SECOND);
-    messages_timeout_write(&rest, is_wide, seconds, nanoseconds);
+    next_time_left(call, &rest);
     ssize_t result = messages_next(call, flags, &rest);
     if (result > 0) {
-        messages_timeout_read(&rest, is_wide, &seconds, &nanoseconds);
-        messages_timeout_write(messages->timeout, is_wide, seconds, nanoseconds);
+        messages_timeout_read(&rest, call_has_time64(call), &seconds, &nanoseconds);
+        messages_timeout_write(messages->timeout, call_has_time64(call), seconds, nanoseconds);
     }
     return result;
 }

@@ -14,6 +14,7 @@
 #include <stdint.h>
 #include <stdio.h>
 #include <sys/epoll.h>
+#include <sys/socket.h>
 #include <sys/types.h>
 #include <time.h>
 
@@ -112,11 +113,13 @@ NEXT_TABLE(NEXT_GETTER)
 next_fcntl_function *next_fcntl_of(const void *caller);
 #endif
 
-/* What waits for a deadline: libc's own definitions, past those of other preloads, whose clocks may go otherwise
- * (libfaketime). Until the constructor has run, what the loader has found. */
+/* Time, what waits for it, and who the peer is: libc's own definitions, past those of other preloads, which have times
+ * of their own (libfaketime), and do more than answer (tsocks). Until the constructor has run, what the loader has
+ * found. */
 #define NEXT_LIBC_TABLE(X)                                                                                             \
     X(clock_gettime, int, (clockid_t, struct timespec *))                                                              \
     X(clock_nanosleep, int, (clockid_t, int, const struct timespec *, struct timespec *))                              \
+    X(getpeername, int, (int, struct sockaddr *, socklen_t *))                                                         \
     X(ppoll, int, (struct pollfd *, nfds_t, const struct timespec *, const sigset_t *))
 
 #define NEXT_LIBC_POINTER(name, result, parameters)                                                                    \
@@ -136,6 +139,9 @@ struct next_offsets {
                     * not fill it in */
 };
 struct next_offsets next_offsets(void);
+
+/* What is left until messages->until of a recvmmsg, in the form of its own timeout. */
+void next_time_left(const struct call *call, union messages_timeout *timeout);
 
 /* The same as next_receive(), of the other forms. */
 ssize_t next_receive_as(const struct call *call, size_t offset, int flags);

@@ -93,12 +93,14 @@ void query_endpoints(int fd, bool peer, struct endpoints *endpoints)
     } name;
     struct recvshim_address local = {0};
     socklen_t length = sizeof name;
-    if (peer && getpeername(fd, &name.any, &length) == 0 &&
+    /* libc's own: tsocks goes on with its handshake when it is asked. */
+    if (peer && next_libc_getpeername(fd, &name.any, &length) == 0 &&
         address_take(&name.any, length < sizeof name ? length : sizeof name, &endpoints->peer))
         endpoints->known |= RECVSHIM_RESULT_PEER;
     length = sizeof name;
     if (getsockname(fd, &name.any, &length) == 0 &&
-        address_take(&name.any, length < sizeof name ? length : sizeof name, &local)) {
+        address_take(&name.any, length < sizeof name ? length : sizeof name, &local) &&
+        ((endpoints->known & RECVSHIM_RESULT_PEER) == 0 || endpoints->peer.family == local.family)) {
         endpoints->peer.family = local.family;
         endpoints->local_port = local.port;
         memcpy(endpoints->local_address, local.bytes, sizeof endpoints->local_address);

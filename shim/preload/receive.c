@@ -334,26 +334,19 @@ static struct call message_of(const struct call *call, unsigned int index)
     return one;
 }
 
-/* Room for an address, in every message that has any: nearly always they have the same. */
-static socklen_t least_room(const struct messages *messages)
+/* Room for an address, in every message that has any: nearly always they have the same. 0 where nobody looks at them:
+ * most may lie in no cache, and take longer than the call. */
+static socklen_t least_room(const struct messages *messages, uint64_t word)
 {
+    const int domain = connection_domain(word);
+    const bool may_be_normalised = receive_settings.scope != SCOPE_KEEP && (domain == 0 || domain == AF_INET6);
+    if (!may_be_normalised && !recorder_tracing())
+        return 0;
     socklen_t room = UINT32_MAX;
     for (unsigned int i = 0; i < messages->count && i < UIO_MAXIOV; i++)
         if (messages->each[i].msg_hdr.msg_name != NULL && messages->each[i].msg_hdr.msg_namelen < room)
             room = messages->each[i].msg_hdr.msg_namelen;
     return room;
-}
-
-/* As a rule has to do with it, every message has to be a receive of its own, which a filter of seccomp may not expect.
- * That only one comes is what programs have to expect: a signal may have come after it. */
-static int receive_first(const struct call *call, uint64_t word)
-{
-    struct call first = message_of(call, 0);
-    ssize_t result = receive_under_rules(&first, word);
-    if (result < 0)
-        return -1;
-    call->messages->each[0].msg_len = (unsigned int)result;
-    return 1;
 }
 
 /* Whether the kernel takes it for one. */
@@ -377,6 +370,23 @@ static void keep_timeout(const struct call *call, uint64_t entry)
     messages_timeout_read(call->messages->timeout, call_has_time64(call), &seconds, &nanoseconds);
     if ((uint64_t)seconds < (UINT64_MAX - entry) / NANOSECONDS_A_SECOND - 1)
         call->messages->until = entry + (uint64_t)seconds * NANOSECONDS_A_SECOND + (uint64_t)nanoseconds;
+}
+
+/* As a rule has to do with it, every message has to be a receive of its own, which a filter of seccomp may not expect.
+ * That only one comes is what programs have to expect: a signal may have come after it. */
+static int receive_first(const struct call *call, uint64_t word)
+{
+    struct messages *messages = call->messages;
+    struct call first = message_of(call, 0);
+    first.flags &= ~MSG_WAITFORONE; /* means nothing here, and packet sockets refuse what they do not know */
+    keep_timeout(call, clock_now());
+    ssize_t result = receive_under_rules(&first, word);
+    if (result < 0)
+        return -1;
+    messages->each[0].msg_len = (unsigned int)result;
+    if (messages->until != 0)
+        next_time_left(call, messages->timeout); /* as the kernel does */
+    return 1;
 }
 
 static void finish_messages(const struct call *call, const struct outcome *all, socklen_t room, int *error)
@@ -406,7 +416,7 @@ int receive_messages(const struct call *call)
     begin(call, &outcome);
     if (messages->timeout != NULL && outcome.entry == 0)
         outcome.entry = clock_now();
-    const socklen_t room = least_room(messages);
+    const socklen_t room = least_room(messages, word);
     outcome.result = next_receive(call, 0, call->flags);
     if (outcome.result < 0 && *error == EINTR)
         keep_timeout(call, outcome.entry);

@@ -50,6 +50,8 @@ static void say_hello(uint32_t pid, uint32_t parent, uint64_t time)
     memcpy(entry->comm, comm, sizeof entry->comm);
     /* Release: whoever sees the pid sees the rest. */
     atomic_store_explicit(&entry->pid, pid, memory_order_release);
+    /* Release: and so does whoever sees that a record of ours has a position. */
+    atomic_thread_fence(memory_order_release);
 }
 
 static void store_of_process(enum recvshim_event event, int64_t result, uint64_t time)

@@ -2,6 +2,7 @@
 
 #include "next.h"
 
+#include <pthread.h>
 #include <stdint.h>
 #include <string.h>
 
@@ -29,7 +30,11 @@ static void close_one(int fd)
         next(fd);
 }
 
+/* close is a cancellation point, and the rest would stay open. */
 void rights_close(const struct msghdr *message)
 {
+    int state;
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
     rights_for_each(message, close_one);
+    pthread_setcancelstate(state, NULL);
 }

@@ -13,7 +13,8 @@ static int by_pid_and_start(const void *left_item, const void *right_item)
 
 bool process_list_update(struct process_list *list, const struct trace *trace)
 {
-    uint64_t claimed = atomic_load_explicit(&trace->counters->processes, memory_order_acquire);
+    /* Relaxed: each entry is acquired by itself, below. */
+    uint64_t claimed = atomic_load_explicit(&trace->counters->processes, memory_order_relaxed);
     uint64_t entries = claimed < trace->header.processes ? claimed : trace->header.processes;
     if (claimed == list->claimed && list->count == entries)
         return true;

@@ -100,7 +100,7 @@ static bool add_aside(struct reader_shard *shard, uint64_t position)
     return true;
 }
 
-/* The cursor, or the nearest that makes sense. */
+/* The cursor, or the nearest that makes sense. Acquire: see say_hello() in the library. */
 static uint64_t read_cursor(struct reader *reader, uint32_t number)
 {
     uint64_t cursor = atomic_load_explicit(&reader->trace->cursors[number].cursor, memory_order_acquire);

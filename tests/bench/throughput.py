@@ -1,7 +1,8 @@
 """What a server manages in a second, natively and traced: turns for scripts/bench.
 
-Server and client have a CPU each, where there are two. Beside what the client counted stands what the server would manage
-if it had its CPU for itself: requests in a second of its own CPU time, which other programs on the machine disturb less."""
+Server and client have a CPU each, where there are two. Beside what the client counted stands what the server would
+manage if it had its CPU for itself: requests in a second of its own CPU time, which other programs on the machine
+disturb less."""
 import os
 import re
 import shutil
@@ -44,30 +45,19 @@ def redis_load(port):
 
 
 NGINX = """
-daemon off;
-worker_processes 1;
-pid {directory}/pid;
-events {{ worker_connections 1024; }}
-http {{
     access_log off;
     keepalive_requests 1000000000;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
     server {{
         listen 127.0.0.1:{port};
         location / {{ return 200 "hello\\n"; }}
     }}
-}}
 """
 
 
 def nginx_command(directory, port):
     config = os.path.join(directory, "nginx.conf")
     with open(config, "w", encoding="ascii") as file:
-        file.write(NGINX.format(directory=directory, port=port))
+        file.write(services.nginx_config(directory, NGINX.format(port=port)))
     return ["nginx", "-p", directory, "-e", os.path.join(directory, "errors"), "-c", config]
 
 

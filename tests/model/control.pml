@@ -4,6 +4,8 @@
  *
  * The orders come from the C code, in which model.py finds them. */
 
+#include "definitions.pml" /* model.py: the orders, as in the C code, and what is tried */
+
 #define WRITERS 2
 #define READER  2
 #define THREADS 3

@@ -6,6 +6,8 @@
  *
  * The orders come from the C code, in which model.py finds them; see there for the variants too. */
 
+#include "definitions.pml" /* model.py: the orders, as in the C code, and what is tried */
+
 #define HANDLER 0 /* the thread of the first writer, and of the handler */
 #define WRITERS 2
 #define READER  2

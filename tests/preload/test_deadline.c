@@ -196,6 +196,19 @@ Test(deadline, an_expiry_after_a_retry_is_recorded)
     cr_expect_eq(read_receives(trace_path()).count, 0, "and none where interruptions are not wanted");
 }
 
+/* The second tick, after 2 s, would end the wait at the latest. */
+Test(deadline, another_preload_whose_waits_end_late)
+{
+    static const char *const orders[][2] = {{"lower_wait.so", NULL}, {NULL, "lower_wait.so"}};
+    for (size_t i = 0; i < 2; i++) {
+        struct finished job =
+            RUN(.argv = {"interrupted", "tick=1000", "timeout=1100"}, .before = orders[i][0], .after = orders[i][1]);
+        cr_expect_eq(said(&job, "errno"), EAGAIN);
+        cr_expect_geq(said(&job, "elapsed_us"), 1100000);
+        cr_expect_lt(said(&job, "elapsed_us"), 1900000, "%lld us", said(&job, "elapsed_us"));
+    }
+}
+
 /* Poll tells of what SO_PEEK_OFF has passed, and a receive answers EAGAIN. */
 Test(deadline, what_was_peeked_at_does_not_spin)
 {

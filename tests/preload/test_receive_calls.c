@@ -235,6 +235,13 @@ Test(receive_calls, sockets_that_libc_replaced)
     run_by("no_socket", "replaced", RECVSHIM_CALLS, "RECVSHIM_EINTR=intent", true);
 }
 
+Test(receive_calls, copies_of_files_take_no_places)
+{
+    struct finished job = RUN(.argv = {"no_socket", "copies"},
+                              .env = {ALL, "RECVSHIM_FAULT=read:error=EIO:when=4:per=connection", "RECVSHIM_TRACE"});
+    cr_expect_eq(said(&job, "failed"), 2);
+}
+
 Test(receive_calls, a_number_that_was_closed)
 {
     struct ring ring = run_by("no_socket", "closed", RECVSHIM_CALLS, NULL, true);
@@ -289,6 +296,25 @@ Test(receive_calls, a_timeout_of_a_batch)
     cr_expect_eq(said(&job, "count"), 1);
     cr_expect_eq(said(&job, "length"), 4);
     cr_expect_eq(said(&job, "left"), 0, "counted from the call's beginning");
+}
+
+Test(receive_calls, what_is_left_of_a_timeout)
+{
+    run_by("messages", "left", RECVSHIM_CALLS, NULL, true);
+    run_by("messages", "left", RECVSHIM_CALLS, "RECVSHIM_FAULT=*:interrupt=2", true);
+}
+
+Test(receive_calls, a_flag_that_is_no_message_s)
+{
+    run_by("messages", "packets", RECVSHIM_CALLS, "RECVSHIM_FAULT=*:interrupt=2", true);
+}
+
+/* What nobody wants to know is not looked at. */
+Test(receive_calls, a_batch_that_is_shorter_than_it_says)
+{
+    struct finished job = RUN(.argv = {"messages", "beyond"}, .env = {ALL, "RECVSHIM_TRACE"});
+    cr_assert(exited_with(&job, 0), "%#x", (unsigned)job.status);
+    cr_expect_eq(said(&job, "count"), 1);
 }
 
 Test(receive_calls, the_end_in_a_batch_is_told_once)
@@ -350,5 +376,9 @@ Test(receive_calls, descriptors_of_dropped_messages_are_closed)
     cr_expect_eq(said(&native, "arrived"), 20);
     struct finished job = RUN(.argv = {"messages", "rights"}, .env = {ALL, "RECVSHIM_FAULT=recvmsg:drop:when=2+3"});
     cr_expect_lt(said(&job, "arrived"), 20);
+    cr_expect_eq(said(&job, "left_over"), 0);
+    job =
+        RUN(.argv = {"messages", "cancelled"}, .env = {ALL, "RECVSHIM_FAULT=recvmsg:drop"}, .after = "lower_cancel.so");
+    cr_expect_eq(said(&job, "cancelled"), 1);
     cr_expect_eq(said(&job, "left_over"), 0);
 }

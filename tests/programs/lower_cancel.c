@@ -16,3 +16,15 @@ ssize_t recv(int fd, void *buffer, size_t length, int flags)
     errno = error;
     return result;
 }
+
+ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    ssize_t (*next)(int, struct msghdr *, int) =
+        (ssize_t(*)(int, struct msghdr *, int))(uintptr_t)dlsym(RTLD_NEXT, "recvmsg");
+    ssize_t result = next(fd, message, flags);
+    int error = errno;
+    if (result >= 0)
+        pthread_cancel(pthread_self());
+    errno = error;
+    return result;
+}

@@ -2,6 +2,7 @@
 #include "victim.h"
 
 #include <dirent.h>
+#include <sys/mman.h>
 
 static void on_alarm(int signal)
 {
@@ -55,6 +56,19 @@ static void show_ancillary(void)
     say("descriptors", count_descriptors());
 }
 
+static void send_rights(int fd, char byte, const int *rights, size_t count)
+{
+    _Alignas(struct cmsghdr) char control[64] = "";
+    struct iovec piece = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = CMSG_SPACE(count * sizeof(int))};
+    struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+    *header =
+        (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(count * sizeof(int))};
+    memcpy(CMSG_DATA(header), rights, count * sizeof(int));
+    must(sendmsg(fd, &message, 0) == 1, "sendmsg");
+}
+
 /* Descriptors with datagrams of which faults may take some: what arrives is closed, and none is left over. */
 static void show_rights(void)
 {
@@ -67,12 +81,7 @@ static void show_rights(void)
         struct iovec piece = {&byte, 1};
         struct msghdr message = {
             .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        *header =
-            (struct cmsghdr){.cmsg_level = SOL_SOCKET, .cmsg_type = SCM_RIGHTS, .cmsg_len = CMSG_LEN(sizeof(int))};
-        memcpy(CMSG_DATA(header), &channel[1], sizeof(int));
-        must(sendmsg(channel[1], &message, 0) == 1, "sendmsg");
-        message.msg_controllen = sizeof control;
+        send_rights(channel[1], byte, &channel[1], 1);
         if (recvmsg(channel[0], &message, MSG_DONTWAIT) < 0)
             continue;
         arrived++;
@@ -83,6 +92,32 @@ static void show_rights(void)
         close(fd);
     }
     say("arrived", arrived);
+    say("left_over", count_descriptors() - before);
+}
+
+static void *receive_rights(void *fd)
+{
+    char byte;
+    _Alignas(struct cmsghdr) char control[64] = "";
+    struct iovec piece = {&byte, 1};
+    struct msghdr message = {
+        .msg_iov = &piece, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+    recvmsg((int)(intptr_t)fd, &message, 0);
+    return NULL;
+}
+
+/* Three descriptors in a message that a fault takes, in a thread that is cancelled meanwhile. */
+static void show_cancelled(void)
+{
+    int channel[2], before;
+    pthread_t thread;
+    void *result;
+    pair(SOCK_DGRAM, channel);
+    send_rights(channel[1], 'x', (int[]){0, 1, 2}, 3);
+    before = count_descriptors();
+    must(pthread_create(&thread, NULL, receive_rights, (void *)(intptr_t)channel[0]) == 0, "pthread_create");
+    pthread_join(thread, &result);
+    say("cancelled", result == PTHREAD_CANCELED);
     say("left_over", count_descriptors() - before);
 }
 
@@ -173,6 +208,54 @@ static void show_timeout(void)
     say("left", timeout.tv_sec * 1000000000LL + timeout.tv_nsec);
 }
 
+/* Messages that are there, under a timeout of which something is left. */
+static void show_left(void)
+{
+    int fds[2], count = 0, receives = 0, shrinks = 0;
+    struct batch batch;
+    struct timespec timeout = {.tv_sec = 1000}, before;
+    pair(SOCK_DGRAM, fds);
+    for (int i = 0; i < 4; i++)
+        must(send(fds[1], "x", 1, 0) == 1, "send");
+    prepare(&batch);
+    for (; count < 4; receives++) {
+        before = timeout;
+        int received = recvmmsg(fds[0], batch.messages, (unsigned)(4 - count), 0, &timeout);
+        must(received > 0, "recvmmsg");
+        count += received;
+        shrinks += timeout.tv_sec < before.tv_sec || timeout.tv_nsec < before.tv_nsec;
+    }
+    say("count", count);
+    say("shrinks", shrinks == receives);
+}
+
+/* An array that ends before its count says, which the kernel does not come to. */
+static void show_beyond(void)
+{
+    struct sockaddr_storage to;
+    socklen_t length;
+    char byte, *pages = mmap(NULL, 8192, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    struct iovec piece = {&byte, 1};
+    struct mmsghdr *last = (struct mmsghdr *)(void *)(pages + 4096 - sizeof *last);
+    struct timespec over = {0};
+    int fd = bound(AF_INET, SOCK_DGRAM, &to, &length);
+    must(pages != MAP_FAILED && munmap(pages + 4096, 4096) == 0, "mmap");
+    must(sendto(fd, "x", 1, 0, (struct sockaddr *)&to, length) == 1, "sendto");
+    last->msg_hdr = (struct msghdr){.msg_iov = &piece, .msg_iovlen = 1};
+    say("count", recvmmsg(fd, last, 1024, 0, &over));
+}
+
+/* MSG_WAITFORONE on a socket that refuses flags it does not know. */
+static void show_packets(void)
+{
+    struct batch batch;
+    int fd = socket(AF_PACKET, SOCK_DGRAM, 0);
+    prepare(&batch);
+    errno = 0;
+    must(fd < 0 || recvmmsg(fd, batch.messages, BATCH, MSG_WAITFORONE | MSG_DONTWAIT, NULL) < 0, "nothing there");
+    say("error", errno); /* EPERM for those who may not have one */
+}
+
 /* A stream's end, which every message of a batch is told. */
 static void show_end(void)
 {
@@ -188,10 +271,9 @@ static void show_end(void)
 int main(int argc, char **argv)
 {
     (void)argc;
-    static const struct way ways[] = {{"ancillary", show_ancillary},
-                                      {"rights", show_rights},
-                                      {"batch", show_batch},
-                                      {"timeout", show_timeout},
-                                      {"end", show_end}};
+    static const struct way ways[] = {
+        {"ancillary", show_ancillary}, {"rights", show_rights},   {"cancelled", show_cancelled},
+        {"batch", show_batch},         {"timeout", show_timeout}, {"left", show_left},
+        {"packets", show_packets},     {"beyond", show_beyond},   {"end", show_end}};
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
 }

@@ -2,7 +2,7 @@
  * no_socket WAY. */
 #include "victim.h"
 
-#include <sys/epoll.h>
+#include <sys/resource.h>
 #include <sys/uio.h>
 
 static void on_alarm(int signal)
@@ -128,6 +128,29 @@ static void show_replaced(void)
     }
 }
 
+/* Duplicates of more files than sockets may have; then two sockets under the files' numbers, in turn, of whose receives
+ * a rule counts each. */
+static void show_copies(void)
+{
+    struct rlimit limit = {2000, 2000};
+    char byte;
+    int fds[2], failed = 0;
+    must(setrlimit(RLIMIT_NOFILE, &limit) == 0, "RLIMIT_NOFILE");
+    for (int i = 0; i < 600; i++) {
+        int files[2] = {open("/dev/zero", O_RDONLY), open("/dev/zero", O_RDONLY)};
+        for (int j = 0; j < 2; j++)
+            must(read(files[j], &byte, 1) == 1 && fcntl(files[j], F_DUPFD, 500) >= 500, "F_DUPFD");
+        close(files[0]);
+        close(files[1]);
+    }
+    pair(SOCK_STREAM, fds);
+    for (int i = 0; i < 8; i++) {
+        must(send(fds[i % 2], "x", 1, 0) == 1, "send");
+        failed += read(fds[1 - i % 2], &byte, 1) < 0;
+    }
+    say("failed", failed);
+}
+
 /* A number that was read while nothing was there, and is a socket's that came in a way that nothing notes. */
 static void show_closed(void)
 {
@@ -173,8 +196,8 @@ static void show_long(void)
 int main(int argc, char **argv)
 {
     (void)argc;
-    static const struct way ways[] = {{"files", show_files},  {"reused", show_reused},     {"passed", show_passed},
-                                      {"long", show_long},    {"replaced", show_replaced}, {"closed", show_closed},
-                                      {"memory", show_memory}};
+    static const struct way ways[] = {{"files", show_files},   {"reused", show_reused},     {"passed", show_passed},
+                                      {"long", show_long},     {"replaced", show_replaced}, {"closed", show_closed},
+                                      {"copies", show_copies}, {"memory", show_memory}};
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
 }

@@ -104,6 +104,12 @@ class Check(unittest.TestCase):
         self.assertEqual(len(rows), 1, lines)
         return rows[0]
 
+    def look(self, pid, before=()):
+        """check -p: its status, the process's name, what is said of it, and all lines."""
+        status, lines = self.check_text("-p", str(pid), before=before)
+        name, answer = re.fullmatch(r"process \d+ \((.*?)\) (.*)", lines[0]).groups()
+        return status, name, answer, lines
+
     def refuse(self, path, verdict, phrase, before=(), says="hi\n"):
         """A program that cannot be traced: check says so, and run, which starts it all the same."""
         status, lines = self.check_text(path, before=before)
@@ -147,9 +153,23 @@ class Kinds(Check):
     def test_wrong_class(self):
         path = self.build("other-class", "-m32")
         self.refuse(path, "other-kind", "is for 32-bit x86, and there is no library for that at ")
-        # It runs, and without the library, of which its loader could only complain.
-        done = self.command("run", "-q", "--", path)
-        self.assertEqual((done.returncode, done.stderr), (0, ""))
+        # It runs without, so that its loader has nothing to complain of.
+        self.assertEqual(self.command("run", "-q", "--", path).stderr, "")
+
+    def test_other_class_with_its_library(self):
+        """Built beside ours, it is where $LIB leads that program's loader."""
+        if not os.path.exists(LIBRARY.replace("x86_64-linux-gnu", "i386-linux-gnu")):
+            self.skipTest("no 32-bit library was built")
+        path = self.build("other-class-traced", "-m32")
+        environment = {name: value for name, value in self.environment.items() if name != "RECVSHIM_LIBRARY"}
+        done = subprocess.run([RECVSHIM, "check", path], env=environment, capture_output=True, text=True, timeout=LIMIT,
+                              check=False)
+        self.assertEqual((done.returncode, done.stderr, done.stdout.splitlines()[0]), (0, "", f"{path} can be traced"))
+        with Running([RECVSHIM, "run", "-q", path, "wait"], environment) as running:
+            with open(f"/proc/{running.pid}/task/{running.pid}/children", encoding="ascii") as file:
+                status, _, answer, lines = self.look(int(file.read()))
+        self.assertEqual((status, answer), (0, "is traced"))
+        self.assertIn("32-bit x86, dynamically linked", self.row(lines, "program"))
 
     def test_go(self):
         if shutil.which("prometheus") is None:
@@ -275,6 +295,12 @@ class Kinds(Check):
                             f'{{ creat("{mark}", 0600); }}\nint main(void) {{ return 0; }}\n')
         self.check_text(self.build("marking-program", source=source))
         self.assertFalse(os.path.exists(mark))
+
+    def test_without_the_library(self):
+        done = self.command("check", self.plain, env=dict(self.environment, RECVSHIM_LIBRARY=self.path("nowhere.so")))
+        self.assertEqual((done.returncode, done.stdout), (1, ""))
+        self.assertEqual(done.stderr, f"recvshim: {self.path('nowhere.so')}: the library is not there, and nothing can be "
+                         "traced; set RECVSHIM_LIBRARY to its path\n")
 
     def test_usage(self):
         for arguments, phrase in (((), "give a PROGRAM, or -p PID"), (("a", "b"), "b: one program at a time"),
@@ -487,10 +513,11 @@ class Children(Check):
         done, remarks = self.run_quiet("env", "-i", self.plain)
         self.assertEqual((done.stdout, len(remarks)), ("hi\n", 1), remarks)
         self.assertRegex(remarks[0], r"env: became plain, which was not traced|plain\) was not traced: it was started")
-        done, remarks = self.run_quiet("sh", "-c", f"env -i {self.plain}; true")
-        self.assertEqual((done.stdout, len(remarks)), ("hi\n", 1), remarks)
-        self.assertRegex(remarks[0], r"process \d+ \(env\) ended and did not tell: killed by a signal, or having become "
-                         r"another program|plain\) was not traced: it was started")
+        for _ in range(30):  # whatever a look happens to see of it
+            done, remarks = self.run_quiet("sh", "-c", f"env -i {self.plain}; true")
+            self.assertEqual((done.stdout, len(remarks)), ("hi\n", 1), remarks)
+            self.assertRegex(remarks[0], r"process \d+ \(env\) ended and did not tell: killed by a signal, or having become "
+                             r"another program|plain\) was not traced: it was started")
 
     def test_no_false_alarm(self):
         """Of processes that end in ways of their own there is nothing to say."""
@@ -506,6 +533,18 @@ class Children(Check):
         killed = "exec 3<&0; sleep 1000 & echo ready; cat <&3; kill -9 $!; wait; echo bye"
         for command in ((self.plain, "wait"), ("sh", "-c", f"{self.plain} wait; true"), ("sh", "-c", killed)):
             self.assertEqual([line for line in self.lose(*command) if " was seen" not in line], [], command)
+
+    def test_others_in_the_trace(self):
+        """Who else writes to a trace with a name is none of ours, however they end."""
+        trace = self.path("shared")
+        self.addCleanup(lambda: os.unlink(trace))
+        other = dict(self.environment, LD_PRELOAD=self.library, RECVSHIM_TRACE=trace)
+        with Running([self.recvshim, "run", "-o", "/dev/null", "--trace", trace, "--", self.plain, "wait"],
+                     self.environment) as running:
+            with Running([self.plain, "wait"], other):
+                pass  # it is killed
+            _, remarks = running.end()
+        self.assertEqual([line for line in remarks if " was seen" not in line], [])
 
     def test_quiet(self):
         done = self.command("run", "-q", "-o", "/dev/null", "env", "-i", self.plain)
@@ -524,11 +563,6 @@ class Processes(Check):
         path = self.path(trace)
         self.addCleanup(lambda: os.path.exists(path) and os.unlink(path))
         return self.started(*arguments, LD_PRELOAD=self.library, RECVSHIM_TRACE=path)
-
-    def look(self, pid, before=()):
-        status, lines = self.check_text("-p", str(pid), before=before)
-        name, answer = re.fullmatch(r"process \d+ \((.*?)\) (.*)", lines[0]).groups()
-        return status, name, answer, lines
 
     def test_traced(self):
         with self.under(self.plain, "wait") as pid:
@@ -657,6 +691,16 @@ class Processes(Check):
             os.unlink(path)
             self.assertEqual(self.look(pid)[:3], (0, "deleted", "is traced"))
             self.assertEqual(self.check_json("-p", str(pid))["handled"], ["recv"])
+
+    def test_replaced_library(self):
+        """As by a new version of the package, while the process runs."""
+        os.makedirs(self.path("replaced"), exist_ok=True)
+        library = shutil.copy(self.library, self.path("replaced/librecvshim.so"))
+        with self.started(self.plain, "wait", LD_PRELOAD=library) as pid:
+            os.unlink(library)
+            status, _, _, lines = self.look(pid)
+            self.assertEqual((status, self.row(lines, "library")), (0, f"{library} (deleted)"))
+            self.assertNotIn("recvshim", "".join(item["name"] for item in self.check_json("-p", str(pid))["objects"][1:]))
 
     def test_no_new_privileges(self):
         with self.under("setpriv", "--no-new-privs", self.plain, "wait") as pid:

@@ -174,7 +174,8 @@ class Streams(unittest.TestCase):
         port, size = services.free_port(), 300_000
         config = self.path("nginx.conf")
         with open(config, "w", encoding="ascii") as file:
-            file.write(NGINX.format(directory=self.directory, port=port))
+            file.write(services.nginx_config(self.directory, NGINX.format(directory=self.directory, port=port),
+                                              "user root;"))
         body = b"".join(services.random_blocks(size))
         run = [RECVSHIM, "run", "--quiet", "-o", self.path("events"), "--fault", SHORT, "--"]
         with services.started(self.path("said"), [*run, "nginx", "-p", self.directory, "-e", self.path("errors"), "-c",
@@ -207,24 +208,13 @@ class Streams(unittest.TestCase):
 
 
 NGINX = """
-daemon off;
-pid {directory}/pid;
-user root;
-events {{ }}
-http {{
     access_log off;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
     client_max_body_size 0;
     server {{
         listen 127.0.0.1:{port};
         root {directory};
         location / {{ dav_methods PUT; }}
     }}
-}}
 """
 
 

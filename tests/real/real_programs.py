@@ -20,6 +20,8 @@ import tempfile
 import threading
 import unittest
 
+import strace
+
 RECVSHIM = None
 STRACE_LINE = re.compile(r"^(\d+) +recvfrom\((\d+), .* = (-?\d+)(?: ([A-Z]+))?")
 LIMIT = 60  # seconds: nothing here takes one; reached only by what hangs
@@ -41,20 +43,12 @@ def by_descriptor(events):
 
 
 def from_strace(path, pids):
-    """The same from strace's file. A receive that strace shows in two halves is put together first."""
-    halves, sequences = {}, collections.defaultdict(list)
-    with open(path, encoding="utf-8", errors="replace") as lines:
-        for line in lines:
-            pid = line.split(" ", 1)[0]
-            if "<unfinished ...>" in line:
-                halves[pid] = line.split("<unfinished ...>")[0]
-                continue
-            resumed = re.match(r"^\d+ +<\.\.\. \w+ resumed>", line)
-            if resumed:
-                line = halves.pop(pid, "") + line[resumed.end():]
-            found = STRACE_LINE.match(line)
-            if found and int(found[1]) in pids:
-                sequences[int(found[1]), int(found[2])].append(found[4] or int(found[3]))
+    """The same from strace's file."""
+    sequences = collections.defaultdict(list)
+    for line in strace.whole_lines(path):
+        found = STRACE_LINE.match(line)
+        if found and int(found[1]) in pids:
+            sequences[int(found[1]), int(found[2])].append(found[4] or int(found[3]))
     return dict(sequences)
 
 

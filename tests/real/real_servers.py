@@ -18,6 +18,8 @@ import time
 import unittest
 
 import load
+import services
+from services import free_port
 
 RECVSHIM = LIBRARY = None
 CONNECTIONS = int(os.environ.get("RECVSHIM_TEST_CONNECTIONS", "1000"))
@@ -53,11 +55,6 @@ class Story:
             self.causes.append(event["cause"])
         if event["event"] == "close":
             self.first = event["first"]
-
-
-def free_port():
-    with socket.create_server(("127.0.0.1", 0)) as probe:
-        return probe.getsockname()[1]
 
 
 class Servers(unittest.TestCase):
@@ -170,7 +167,8 @@ class Servers(unittest.TestCase):
 
     def start_nginx(self):
         port, inner = free_port(), free_port()
-        config = self.write("nginx.conf", NGINX.format(directory=self.directory, port=port, inner=inner))
+        http = NGINX.format(directory=self.directory, port=port, inner=inner)
+        config = self.write("nginx.conf", services.nginx_config(self.directory, http, "worker_processes 2;"))
         self.start(port, "nginx", "-p", self.directory, "-e", self.path("nginx-errors"), "-c", config,
                    output="nginx-output")
         return port
@@ -208,18 +206,8 @@ class Servers(unittest.TestCase):
 
 
 NGINX = """
-daemon off;
-worker_processes 2;
-pid {directory}/nginx.pid;
-events {{ worker_connections 1024; }}
-http {{
     log_format counts '$connection $remote_addr $remote_port $request_length $status';
     access_log {directory}/nginx-log counts;
-    client_body_temp_path {directory}/body;
-    proxy_temp_path {directory}/proxy;
-    fastcgi_temp_path {directory}/fastcgi;
-    uwsgi_temp_path {directory}/uwsgi;
-    scgi_temp_path {directory}/scgi;
     large_client_header_buffers 4 16k;
     server {{
         listen 127.0.0.1:{port};
@@ -231,7 +219,6 @@ http {{
         access_log off;
         location / {{ return 200 "posted\\n"; }}
     }}
-}}
 """
 
 HAPROXY = """

@@ -187,6 +187,13 @@ def redis_set(port, key, size):
             raise RuntimeError("redis-server does not take a value")
 
 
+def nginx_config(directory, http, main=""):
+    """One that keeps its files in a directory. `http` and `main` stand in these contexts."""
+    kinds = "client_body", "proxy", "fastcgi", "uwsgi", "scgi"
+    paths = "".join(f"{kind}_temp_path {directory}/{kind}; " for kind in kinds)
+    return f"daemon off; pid {directory}/nginx.pid; {main}\nevents {{ }}\nhttp {{\n{paths}\n{http}}}\n"
+
+
 def unprivileged():
     """For Popen: root may not run PostgreSQL."""
     if os.geteuid() != 0:
@@ -232,8 +239,8 @@ def rows_blocks(count):
 
 class Proxy:
     """Stands before a server on a port of its own. The first connection is hung up once the client has been sent
-    `limit` bytes: by a reset, or by an end of file. All later ones are left alone. What is sent to either end is entered
-    into its ledger."""
+    `limit` bytes: by a reset, or by an end of file. All later ones are left alone. What is sent to either end is
+    entered into its ledger."""
 
     def __init__(self, server, limit=None, reset=False, to_server=None, to_client=None):
         self.server, self.limit, self.reset = server, limit, reset

@@ -312,6 +312,8 @@ Test(run, refuses_rules_before_it_starts)
     expect_said("shrt");
     cr_assert_eq(STATUS("run", "--fault", "*:eof", "--fault", "recv:eof", "echo", "started"), 125);
     expect_said("recvshim: --fault: rule 2 'recv:eof' can never act: rule 1 '*:eof' always acts first\n");
+    cr_assert_eq(STATUS("run", "--fault", "read:eof", "echo", "started"), 125);
+    expect_said("recvshim: --fault: 'read:eof' can never act: no call of it is handled; name one in --calls, ");
     setenv("RECVSHIM_FAULT", "nonsense", 1);
     cr_assert_eq(STATUS("run", "echo", "started"), 125);
     expect_said("recvshim: RECVSHIM_FAULT=nonsense: must be rules as CALLS:ACTION[:OPTION]...: in 'nonsense' at ");
