@@ -9,8 +9,11 @@ int main(int argc, char **argv)
     int fds[2];
     pair(SOCK_STREAM, fds);
     must(send(fds[1], buffer, sizeof buffer, 0) == sizeof buffer, "send");
-    if (strcmp(option(argv, "call", "recv"), "recv") == 0)
+    const char *call = option(argv, "call", "recv");
+    if (strcmp(call, "recv") == 0)
         say("result", recv(fds[0], buffer, length, 0));
+    else if (strcmp(call, "read") == 0)
+        say("result", read(fds[0], buffer, length));
     else
         say("result", recvfrom(fds[0], buffer, length, 0, NULL, NULL));
     return 0;
