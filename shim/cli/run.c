@@ -164,7 +164,8 @@ static bool can_act(const struct fault_rules *rules, uint32_t handled)
         if ((rules->rules[i].calls & handled) != 0)
             continue;
         fault_rule_text(&rules->rules[i], text);
-        message("--fault: '%s' can never act: no call of it is handled; name one in --calls, or give --calls all", text);
+        message("--fault: '%s' can never act: no call of it is handled; name one in --calls, or give --calls all",
+                text);
         return false;
     }
     return true;
