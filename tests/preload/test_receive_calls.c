@@ -6,6 +6,7 @@
 #include <criterion/criterion.h>
 #include <elf.h>
 #include <errno.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -312,6 +313,9 @@ Test(receive_calls, a_flag_that_is_no_message_s)
 /* What nobody wants to know is not looked at. */
 Test(receive_calls, a_batch_that_is_shorter_than_it_says)
 {
+    struct finished native = RUN(.argv = {"messages", "beyond"}, .native = true);
+    if (killed_by(&native, SIGSEGV))
+        SKIP("libc's own recvmmsg looks at them all, as that with 64-bit times does on i386");
     struct finished job = RUN(.argv = {"messages", "beyond"}, .env = {ALL, "RECVSHIM_TRACE"});
     cr_assert(exited_with(&job, 0), "%#x", (unsigned)job.status);
     cr_expect_eq(said(&job, "count"), 1);
