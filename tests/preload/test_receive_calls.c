@@ -301,18 +301,21 @@ Test(receive_calls, a_timeout_of_a_batch)
 
 Test(receive_calls, what_is_left_of_a_timeout)
 {
+    NOT_UNDER_QEMU("recvmmsg is a loop of its own");
     run_by("messages", "left", RECVSHIM_CALLS, NULL, true);
     run_by("messages", "left", RECVSHIM_CALLS, "RECVSHIM_FAULT=*:interrupt=2", true);
 }
 
 Test(receive_calls, a_flag_that_is_no_message_s)
 {
+    NOT_UNDER_QEMU("recvmmsg is a loop of its own");
     run_by("messages", "packets", RECVSHIM_CALLS, "RECVSHIM_FAULT=*:interrupt=2", true);
 }
 
 /* What nobody wants to know is not looked at. */
 Test(receive_calls, a_batch_that_is_shorter_than_it_says)
 {
+    NOT_UNDER_QEMU("recvmmsg is a loop of its own");
     struct finished native = RUN(.argv = {"messages", "beyond"}, .native = true);
     if (killed_by(&native, SIGSEGV))
         SKIP("libc's own recvmmsg looks at them all, as that with 64-bit times does on i386");
