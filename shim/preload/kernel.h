@@ -35,11 +35,11 @@ static inline long kernel_socketcall(int call, ...)
 #define KERNEL_FCNTL SYS_fcntl
 #endif
 
-/* The one with 64-bit times: Linux 5.1, whose numbers of such calls are the same on all machines. */
+/* With 64-bit times it is another: Linux 5.1. 64-bit machines have just one. */
 #ifdef SYS_recvmmsg_time64
-#define KERNEL_RECVMMSG_TIME64 SYS_recvmmsg_time64
+#define KERNEL_RECVMMSG(time64) ((time64) ? SYS_recvmmsg_time64 : SYS_recvmmsg)
 #else
-#define KERNEL_RECVMMSG_TIME64 SYS_recvmmsg
+#define KERNEL_RECVMMSG(time64) SYS_recvmmsg
 #endif
 
 #endif

@@ -257,8 +257,7 @@ static ssize_t messages_next(const struct call *call, int flags, union messages_
     next_recvmmsg_function *next = NEXT_OF_TIME(call, __recvmmsg64, recvmmsg);
     if (next != NULL)
         return next(call->fd, messages->each, messages->count, flags, timeout);
-    return syscall(call_has_time64(call) ? KERNEL_RECVMMSG_TIME64 : SYS_recvmmsg, call->fd, messages->each,
-                   messages->count, flags, timeout);
+    return syscall(KERNEL_RECVMMSG(call_has_time64(call)), call->fd, messages->each, messages->count, flags, timeout);
 }
 
 void next_time_left(const struct call *call, union messages_timeout *timeout)
