@@ -250,7 +250,7 @@ def trail(model, definitions):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=pathlib.Path, help="the project's directory")
-    parser.add_argument("--thorough", action="store_true", help="search larger models, too: minutes")
+    parser.add_argument("--thorough", action="store_true", help="search larger models, too: minutes, and 2 GiB")
     parser.add_argument("--trail", metavar="MODEL", help="print how it fails with --define: ring, control or hello")
     parser.add_argument("--define", metavar="N=V", action="append", default=[], help="as COPY_FENCE=RELAXED, CP=ACQUIRE")
     given = parser.parse_args()
