@@ -111,29 +111,38 @@ static bool may_look(const struct call *call)
     return (calls >> call->which & 1U) != 0 || !query_filtered();
 }
 
+/* Wait as the call would, and look at what comes: `call` with a buffer of our own, and whose time has begun. */
+static void look(const struct call *call, struct outcome *outcome)
+{
+    struct call peek = *call;
+    peek.flags = (peek.flags | MSG_PEEK) & ~(MSG_TRUNC | MSG_WAITALL);
+    if (outcome->entry == 0)
+        outcome->entry = clock_now();
+    receive_obtain(&peek, outcome);
+    outcome->waited = true;
+}
+
 /* Wait for a datagram as the call would, and look who sent it. Returns false where that failed: so has the call then.
  */
 __attribute__((noinline)) static bool look_at_source(const struct call *call, struct outcome *outcome,
                                                      struct fault_facts *facts)
 {
     struct sockaddr_un longest;
+    struct sockaddr *source = (struct sockaddr *)&longest;
     socklen_t length = sizeof longest, own_room = outcome->room;
     char nothing;
-    struct call look = *call;
-    look.form = RECVSHIM_CALL_RECVFROM;
-    look.buffer = &nothing;
-    look.length = 0;
-    look.flags = (look.flags | MSG_PEEK) & ~(MSG_TRUNC | MSG_WAITALL);
-    look.address = (struct sockaddr *)&longest;
-    look.address_length = &length;
-    if (outcome->entry == 0)
-        outcome->entry = clock_now();
     outcome->room = sizeof longest;
-    receive_obtain(&look, outcome);
+    look(&(struct call){.which = call->which,
+                        .form = RECVSHIM_CALL_RECVFROM,
+                        .fd = call->fd,
+                        .flags = call->flags,
+                        .buffer = &nothing,
+                        .address = source,
+                        .address_length = &length},
+         outcome);
     outcome->room = own_room;
-    outcome->waited = true;
-    facts->has_peer = outcome->result >= 0 &&
-                      address_take(look.address, length < sizeof longest ? length : sizeof longest, &facts->peer);
+    facts->has_peer =
+        outcome->result >= 0 && address_take(source, length < sizeof longest ? length : sizeof longest, &facts->peer);
     return outcome->result >= 0;
 }
 
@@ -218,17 +227,13 @@ void inject_edges_awaited(void)
 static bool await_data(const struct call *call, struct outcome *outcome)
 {
     char byte;
-    struct call look = *call;
-    look.form = RECVSHIM_CALL_RECV;
-    look.buffer = &byte;
-    look.length = 1;
-    look.flags = (look.flags | MSG_PEEK) & ~(MSG_TRUNC | MSG_WAITALL);
-    look.address = NULL;
-    look.address_length = NULL;
-    if (outcome->entry == 0)
-        outcome->entry = clock_now();
-    receive_obtain(&look, outcome);
-    outcome->waited = true;
+    look(&(struct call){.which = call->which,
+                        .form = RECVSHIM_CALL_RECV,
+                        .fd = call->fd,
+                        .flags = call->flags,
+                        .buffer = &byte,
+                        .length = 1},
+         outcome);
     return outcome->result > 0;
 }
 

@@ -12,20 +12,19 @@ import json
 import os
 import re
 import shutil
-import signal
 import socket
 import socketserver
-import subprocess
 import sys
 import sysconfig
 import tempfile
 import threading
 import unittest
 
+from finished import run
+
 import services
 
 RECVSHIM = LIBRARY = None
-LIMIT = 60  # seconds: reached only by what hangs
 SIZE = 300_000
 FAR = "198.51.100.7"  # of a network that is nowhere: RFC 5737
 FOLDER = os.path.join("/usr/lib", sysconfig.get_config_var("MULTIARCH"))
@@ -166,18 +165,6 @@ size += len(right.recv(10))
 assert right.recv(10) == b""
 print(size)
 """
-
-
-def run(command, **environment):
-    """To its end; what hangs is ended with all that it started."""
-    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                          errors="replace", env={**os.environ, **environment}, start_new_session=True) as process:
-        try:
-            out, err = process.communicate(timeout=LIMIT)
-        except subprocess.TimeoutExpired:
-            os.killpg(process.pid, signal.SIGKILL)
-            raise
-    return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
 class Chained(unittest.TestCase):

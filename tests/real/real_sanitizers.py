@@ -12,14 +12,14 @@ import json
 import os
 import re
 import shutil
-import signal
 import subprocess
 import sys
 import tempfile
 import unittest
 
+from finished import LIMIT, run
+
 RECVSHIM = LIBRARY = PROGRAMS = None
-LIMIT = 60  # seconds: nothing here takes one; reached only by what hangs
 
 
 def said(command):
@@ -81,21 +81,10 @@ class Sanitized(unittest.TestCase):
     def program(cls, program, sanitizer):
         return os.path.join(cls.directory, f"{program}, {sanitizer}")
 
-    def run_program(self, command, **environment):
-        """To its end; what hangs is ended with all that it started."""
-        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, errors="replace",
-                              env={**os.environ, **environment}, start_new_session=True) as run:
-            try:
-                out, err = run.communicate(timeout=LIMIT)
-            except subprocess.TimeoutExpired:
-                os.killpg(run.pid, signal.SIGKILL)
-                raise
-        return subprocess.CompletedProcess(command, run.returncode, out, err)
-
     def run_traced(self, command, *options, **environment):
-        """As run_program, and the receives of its trace."""
+        """As run, and the receives of its trace."""
         trace = os.path.join(self.directory, "trace")
-        ran = self.run_program([RECVSHIM, "run", "--trace", trace, "-o", "/dev/null", *options, "--", *command],
+        ran = run([RECVSHIM, "run", "--trace", trace, "-o", "/dev/null", *options, "--", *command],
                                **environment)
         shown = said([RECVSHIM, "show", "--format", "json", "--event", "receive", trace])
         os.unlink(trace)
@@ -111,7 +100,7 @@ class Defects(Sanitized):
 
     def check(self, sanitizer, way, report):
         command = [self.program("defects", sanitizer), way]
-        alone = self.run_program(command)
+        alone = run(command)
         ran, receives = self.run_traced(command, "--quiet")
         said_received = [line for line in ran.stdout.splitlines() if line.startswith("received ")]
         self.assertEqual(said_received, ["received 20"], ran.stderr)
@@ -174,7 +163,7 @@ class Order(Sanitized):
 
     def test_the_library_alone(self):
         for sanitizer in self.SHARED:
-            ran = self.run_program([self.program("defects", sanitizer), "none"], **self.preloaded(LIBRARY))
+            ran = run([self.program("defects", sanitizer), "none"], **self.preloaded(LIBRARY))
             self.assertEqual((ran.returncode, ran.stderr), (0, ""), sanitizer)
 
     def test_others_are_refused_as_without_the_library(self):
@@ -183,7 +172,7 @@ class Order(Sanitized):
         subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "/dev/null", "-o", other], check=True, timeout=LIMIT)
         for sanitizer in self.SHARED:
             for libraries in ((other,), (other, LIBRARY), (LIBRARY, other)):
-                ran = self.run_program([self.program("defects", sanitizer), "none"], **self.preloaded(*libraries))
+                ran = run([self.program("defects", sanitizer), "none"], **self.preloaded(*libraries))
                 self.assertRegex(ran.stderr, self.REFUSED, (sanitizer, libraries))
                 self.assertNotEqual(ran.returncode, 0)
 
@@ -200,7 +189,7 @@ class Order(Sanitized):
         runtime = said(["gcc", "-print-file-name=libasan.so"])
         environment = {"ASAN_OPTIONS": "detect_leaks=0"}
         for libraries in ((runtime, LIBRARY), (LIBRARY, runtime)):
-            ran = self.run_program(["/usr/bin/python3", "-c", script], **environment, **self.preloaded(*libraries))
+            ran = run(["/usr/bin/python3", "-c", script], **environment, **self.preloaded(*libraries))
             self.assertEqual((ran.returncode, ran.stdout, ran.stderr), (0, f"{b'x' * 10}\n", ""), libraries)
             self.assertIn("recv(", said([RECVSHIM, "show", "--event", "receive", self.preloaded()["RECVSHIM_TRACE"]]))
         ran, receives = self.run_traced(["/usr/bin/python3", "-c", script], LD_PRELOAD=runtime, **environment)
@@ -214,7 +203,7 @@ class Order(Sanitized):
         subprocess.run(["gcc", "-shared", "-fPIC", '-DOPTIONS="verify_asan_link_order=0:"', source, "-o", library],
                        check=True, timeout=LIMIT)
         for libraries in ((library,), (library, LIBRARY), (LIBRARY, library)):
-            ran = self.run_program([self.program("defects", "gcc address"), "overflow"], **self.preloaded(*libraries))
+            ran = run([self.program("defects", "gcc address"), "overflow"], **self.preloaded(*libraries))
             self.assertEqual((ran.returncode, REPORT.findall(ran.stderr)), (77, ["ERROR: "]), (libraries, ran.stderr))
 
         program = os.path.join(self.directory, "own options")
