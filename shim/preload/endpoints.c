@@ -37,7 +37,7 @@ bool endpoints_kept(void)
 static struct entry *entry_of(int fd)
 {
     struct entry *entries = atomic_load_explicit(&table, memory_order_acquire);
-    return entries != NULL && fd >= 0 && fd < CONNECTION_DESCRIPTORS ? &entries[fd] : NULL;
+    return entries != NULL && (unsigned int)fd < CONNECTION_DESCRIPTORS ? &entries[fd] : NULL;
 }
 
 /* Copy the first words of an entry, if it is that connection's. */

@@ -5,6 +5,7 @@
 #include "lifecycle.h"
 #include "next.h"
 #include "origin.h"
+#include "plain.h"
 #include "query.h"
 #include "receive.h"
 #include "vfork.h"
@@ -30,20 +31,43 @@
 
 /* ---- receives ---- */
 
-EXPORT ssize_t recv(int fd, void *buffer, size_t length, int flags)
+/* A plain receive (plain.h) goes through these with its arguments in registers, and all that it needs is made part of
+ * each: a step between is another line of code that the system call has left cold. */
+#define EXPORT_RECEIVE EXPORT __attribute__((flatten))
+
+EXPORT_RECEIVE ssize_t recv(int fd, void *buffer, size_t length, int flags)
 {
+    next_recv_function *next = next_recv();
+    struct receive_begun begun;
+    const bool plain = plain_begins(RECVSHIM_CALL_RECV, fd, flags, next != NULL, &begun);
+    if (__builtin_expect(plain, 1)) {
+        begun.result = next(fd, buffer, length, flags);
+        if (__builtin_expect(plain_ends(&begun), 1))
+            return plain_recorded(RECVSHIM_CALL_RECV, fd, flags, length, &begun);
+    }
     struct call call = {.which = RECVSHIM_CALL_RECV,
                         .form = RECVSHIM_CALL_RECV,
                         .fd = fd,
                         .flags = flags,
                         .buffer = buffer,
                         .length = length};
-    return receive(&call);
+    return plain ? receive_concluded(&call, &begun) : receive(&call);
 }
 
-EXPORT ssize_t recvfrom(int fd, void *buffer, size_t length, int flags, __SOCKADDR_ARG address,
-                        socklen_t *address_length) /* NOLINT(readability-non-const-parameter): it is, by the kernel */
+EXPORT_RECEIVE ssize_t recvfrom(int fd, void *buffer, size_t length, int flags, __SOCKADDR_ARG address,
+                                socklen_t *address_length) /* NOLINT(readability-non-const-parameter): it is, by the
+                                                              kernel */
 {
+    next_recvfrom_function *next = next_recvfrom();
+    struct receive_begun begun;
+    const bool plain = plain_begins(RECVSHIM_CALL_RECVFROM, fd, flags, next != NULL, &begun);
+    if (__builtin_expect(plain, 1)) {
+        if (ADDRESS(address) != NULL && call_may_follow(address_length))
+            begun.room = *address_length;
+        begun.result = next(fd, buffer, length, flags, ADDRESS(address), address_length);
+        if (__builtin_expect(plain_ends(&begun) && plain_is_bare(&begun, address_length), 1))
+            return plain_recorded(RECVSHIM_CALL_RECVFROM, fd, flags, length, &begun);
+    }
     struct call call = {.which = RECVSHIM_CALL_RECVFROM,
                         .form = RECVSHIM_CALL_RECVFROM,
                         .fd = fd,
@@ -52,11 +76,11 @@ EXPORT ssize_t recvfrom(int fd, void *buffer, size_t length, int flags, __SOCKAD
                         .length = length,
                         .address = ADDRESS(address),
                         .address_length = address_length};
-    return receive(&call);
+    return plain ? receive_concluded(&call, &begun) : receive(&call);
 }
 
 /* What is not there the kernel refuses: it is not looked at here. */
-static inline ssize_t receive_message(int fd, struct msghdr *message, int flags, bool time64)
+static inline struct call call_of_message(int fd, struct msghdr *message, int flags, bool time64)
 {
     struct call call = {.which = RECVSHIM_CALL_RECVMSG,
                         .form = RECVSHIM_CALL_RECVMSG,
@@ -65,19 +89,44 @@ static inline ssize_t receive_message(int fd, struct msghdr *message, int flags,
                         .flags = flags,
                         .length = CALL_WHOLE,
                         .message = message};
-    if (!call_may_follow(message))
-        return next_receive(&call, 0, flags);
-    call.address = message->msg_name;
-    call.address_length = &message->msg_namelen;
-    ssize_t result = receive(&call);
+    if (call_may_follow(message)) {
+        call.address = message->msg_name;
+        call.address_length = &message->msg_namelen;
+    }
+    return call;
+}
+
+static inline ssize_t message_received(struct msghdr *message, ssize_t result)
+{
     if (result >= 0 && message->msg_controllen != 0)
         lifecycle_arrived(message);
     return result;
 }
 
-EXPORT ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+static ssize_t receive_message(int fd, struct msghdr *message, int flags, bool time64)
 {
-    return receive_message(fd, message, flags, false);
+    struct call call = call_of_message(fd, message, flags, time64);
+    if (!call_may_follow(message))
+        return next_receive(&call, 0, flags);
+    return message_received(message, receive(&call));
+}
+
+EXPORT_RECEIVE ssize_t recvmsg(int fd, struct msghdr *message, int flags)
+{
+    next_recvmsg_function *next = next_recvmsg();
+    struct receive_begun begun;
+    if (__builtin_expect(
+            !plain_begins(RECVSHIM_CALL_RECVMSG, fd, flags, next != NULL && call_may_follow(message), &begun), 0))
+        return receive_message(fd, message, flags, false);
+    if (message->msg_name != NULL)
+        begun.room = message->msg_namelen;
+    begun.result = next(fd, message, flags);
+    if (__builtin_expect(plain_ends(&begun) && plain_is_bare(&begun, &message->msg_namelen) &&
+                             message->msg_controllen == 0 && message->msg_iovlen == 1,
+                         1))
+        return plain_recorded(RECVSHIM_CALL_RECVMSG, fd, flags, message->msg_iov->iov_len, &begun);
+    struct call call = call_of_message(fd, message, flags, false);
+    return message_received(message, receive_concluded(&call, &begun));
 }
 
 static inline int receive_some(int fd, struct messages all, int flags, bool time64)
@@ -100,14 +149,27 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int fl
     return receive_some(fd, (struct messages){messages, count, (void *)timeout, 0}, flags, false);
 }
 
+__attribute__((flatten, noinline)) static ssize_t read_socket(int fd, void *buffer, size_t length)
+{
+    next_read_function *next = next_read();
+    struct receive_begun begun;
+    const bool plain = plain_begins(RECVSHIM_CALL_READ, fd, 0, next != NULL, &begun);
+    if (__builtin_expect(plain, 1)) {
+        begun.result = next(fd, buffer, length);
+        if (__builtin_expect(plain_ends(&begun), 1))
+            return plain_recorded(RECVSHIM_CALL_READ, fd, 0, length, &begun);
+    }
+    struct call call = {
+        .which = RECVSHIM_CALL_READ, .form = RECVSHIM_CALL_READ, .fd = fd, .buffer = buffer, .length = length};
+    return plain ? receive_concluded(&call, &begun) : receive_from_any(&call);
+}
+
 EXPORT ssize_t read(int fd, void *buffer, size_t length)
 {
     next_read_function *next = next_read();
     if (receive_passes_on(RECVSHIM_CALL_READ, fd) && next != NULL)
         return next(fd, buffer, length);
-    struct call call = {
-        .which = RECVSHIM_CALL_READ, .form = RECVSHIM_CALL_READ, .fd = fd, .buffer = buffer, .length = length};
-    return receive_from_any(&call);
+    return read_socket(fd, buffer, length);
 }
 
 /* Its other name, under which libc has it for libraries of its own time. */
@@ -458,7 +520,7 @@ struct beginning {
 static int begin_child(void *beginning)
 {
     struct beginning own = *(const struct beginning *)beginning;
-    vfork_nesting.depth++;
+    thread_self.vfork_depth++;
     return own.function(own.argument);
 }
 
@@ -481,9 +543,9 @@ EXPORT int clone(int (*function)(void *), void *stack, int flags, void *argument
         return next(function, stack, flags, argument, parent_tid, tls, child_tid);
     struct beginning beginning = {function, argument};
     vfork_begins();
-    uint64_t depth = vfork_nesting.depth;
+    uint64_t depth = thread_self.vfork_depth;
     int pid = next(begin_child, stack, flags, &beginning, parent_tid, tls, child_tid);
-    vfork_nesting.depth = depth;
+    thread_self.vfork_depth = depth;
     return pid;
 }
 

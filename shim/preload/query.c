@@ -43,7 +43,7 @@ void query_filter_announced(void)
 
 static bool filtered_in_child(void)
 {
-    return vfork_nesting.depth != 0 && vfork_nesting.filtered;
+    return thread_self.vfork_depth != 0 && vfork_nesting.filtered;
 }
 
 bool query_filtered(void)

@@ -30,7 +30,7 @@ HOT struct settings receive_settings = SETTINGS_DEFAULT;
 /* A child of vfork may have anything under its parent's numbers: nothing is known to it, and it notes nothing. */
 static inline uint64_t word_of(int fd)
 {
-    if (__builtin_expect(vfork_nesting.depth != 0, 0) && vfork_in_child())
+    if (__builtin_expect(thread_self.vfork_depth != 0, 0) && vfork_in_child())
         return 0;
     return connection_word(fd);
 }
@@ -242,6 +242,15 @@ static ssize_t receive_at(const struct call *call, uint64_t word)
     return finish(call, &outcome, error, entry_error);
 }
 
+__attribute__((noinline)) ssize_t receive_concluded(const struct call *call, const struct receive_begun *begun)
+{
+    int *const error = thread_get()->error;
+    struct outcome outcome = {
+        .result = begun->result, .word = begun->word, .handled = begun->handled, .room = begun->room};
+    settle(call, &outcome, error);
+    return finish(call, &outcome, error, begun->entry_error);
+}
+
 /* A datagram's source costs no call of its own. A connected socket's is known; one from the error queue would be the
  * destination. A read of nothing is no receive to the kernel. */
 static bool wants_source(const struct call *call, uint64_t word)
@@ -275,7 +284,7 @@ static inline uint64_t identified_word(int fd)
     return word;
 }
 
-ssize_t receive(const struct call *call)
+__attribute__((noinline)) ssize_t receive(const struct call *call)
 {
     if (__builtin_expect(!is_handled(call), 0))
         return next_receive(call, 0, call->flags);
@@ -305,7 +314,7 @@ __attribute__((cold, noinline)) static ssize_t receive_if_socket(const struct ca
     return receive(call);
 }
 
-ssize_t receive_from_any(const struct call *call)
+__attribute__((noinline)) ssize_t receive_from_any(const struct call *call)
 {
     if (receive_passes_on(call->which, call->fd))
         return next_receive(call, 0, call->flags);

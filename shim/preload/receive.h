@@ -28,6 +28,19 @@ ssize_t receive_from_any(const struct call *call);
 /* The same for recvmmsg: returns the number of messages. */
 int receive_messages(const struct call *call);
 
+/* A receive that was begun in plain.h. */
+struct receive_begun {
+    ssize_t result;
+    uint64_t word;
+    uint64_t handled; /* handled_now() */
+    int entry_error;  /* errno */
+    socklen_t room;   /* as outcome.h has it */
+    bool traced;
+};
+
+/* Conclude it. */
+ssize_t receive_concluded(const struct call *call, const struct receive_begun *begun);
+
 /* ---- for inject.c and report.c ---- */
 
 /* Make the call, and go on with it where it is interrupted and the policy says so. */

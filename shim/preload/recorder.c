@@ -8,6 +8,7 @@
 #include "trace/clock.h"
 #include "trace/identity.h"
 
+#include <errno.h>
 #include <string.h>
 #include <sys/prctl.h>
 
@@ -71,16 +72,21 @@ void recorder_exit(int status)
 }
 
 /* A process or a thread that stores its first record, of this time: a process begins before it. */
-__attribute__((cold, noinline)) static void meet(struct process_self *self, uint64_t time)
+__attribute__((cold, noinline)) static struct process_self meet(uint64_t time)
 {
+    struct process_self self;
     uint32_t parent;
-    if (!process_renew(self, &parent))
-        return;
+    const int error = errno;
+    bool first = process_renew(&self, &parent);
+    errno = error;
+    if (!first)
+        return self;
     /* A child that unshare(CLONE_NEWPID) put into a namespace of its own. */
     if (parent == 0)
         count(&trace.counters->foreign);
-    say_hello(self->pid, parent, time - 1);
+    say_hello(self.pid, parent, time - 1);
     store_of_process(RECVSHIM_EVENT_START, 0, time - 1);
+    return self;
 }
 
 struct trace_error recorder_start(const char *path, const struct trace_options *options)
@@ -206,7 +212,7 @@ void recorder_store(struct recvshim_record *record)
 {
     struct process_self self;
     if (!process_known(&self))
-        meet(&self, record->time);
+        self = meet(record->time);
     record->pid = self.pid;
     record->tid = self.tid;
 
@@ -250,5 +256,5 @@ void recorder_store(struct recvshim_record *record)
     }
     /* Release, which meets the acquire of a reader and of the next owner: whoever sees `done` sees the whole record. */
     atomic_store_explicit(&slot->state, recvshim_state_word(lap, self.tid, RECVSHIM_STATE_DONE), memory_order_release);
-    fetch_ahead(slot_at(shard, position + 1));
+    fetch_ahead(slot + 1); /* nearly always the next; what lies behind the last one is not accessed by a prefetch */
 }

@@ -207,6 +207,24 @@ __attribute__((noinline, flatten)) void report_receive(const struct call *call, 
     recorder_store(&record);
 }
 
+void report_plain(enum recvshim_call which, int fd, int flags, size_t length, uint64_t word, ssize_t result)
+{
+    if (!recorder_wants(RECVSHIM_EVENT_RECEIVE))
+        return;
+    struct recvshim_record record = recorder_blank;
+    record.time = clock_now();
+    record.connection = connection_id(word);
+    record.result = result;
+    record.requested = length;
+    record.fd = fd;
+    record.flags = (uint32_t)flags;
+    record.event = RECVSHIM_EVENT_RECEIVE;
+    record.call = (uint8_t)which;
+    record.socket_type = (uint8_t)connection_type(word);
+    endpoints_describe(fd, &record);
+    recorder_store(&record);
+}
+
 /* Stored at once: the receive may never return because of it. */
 void report_fault(const struct call *call, const struct fault *fault)
 {

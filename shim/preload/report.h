@@ -8,6 +8,9 @@
 /* Record it, if its event is wanted. May change errno. */
 void report_receive(const struct call *call, const struct outcome *outcome);
 
+/* Record one of plain.h, whose result is positive. errno stays as it was. */
+void report_plain(enum recvshim_call which, int fd, int flags, size_t length, uint64_t word, ssize_t result);
+
 /* Record that a fault is injected. May change errno. */
 void report_fault(const struct call *call, const struct fault *fault);
 

@@ -7,7 +7,7 @@
 #define THREAD_H
 
 #include <errno.h>
-#include <sched.h>
+#include <stdalign.h>
 #include <stdatomic.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -15,17 +15,20 @@
 struct thread {
     int *error;                   /* errno; NULL in a thread that has not asked yet */
     const volatile uint32_t *tid; /* NULL where libc does not say */
-    const volatile int32_t *cpu;  /* the kernel's word on which CPU runs the thread (rseq); NULL where there is none */
+    const volatile int32_t *cpu;  /* the kernel's word on which CPU runs the thread (rseq): negative where it has none
+                                   * to say */
     uint32_t noted_pid;           /* process.c's notes: in which process this thread was seen, and under which id */
     uint32_t noted_tid;
     _Atomic uint64_t handled; /* handled.c's note: handlers begun, of those that are watched */
+    uint64_t vfork_depth;     /* vfork.h's note: 0: no child of vfork */
     uint64_t lineage;         /* origin.c's notes: where the thread comes from; 0 not known yet; */
     uint64_t sockets;         /* and what it has made */
     uint32_t threads;
     uint32_t forks;
 };
 
-extern _Thread_local struct thread thread_self;
+/* What every receive reads of it lies on one line of the cache. */
+extern _Thread_local alignas(64) struct thread thread_self;
 
 __attribute__((cold, noinline)) void thread_start(void);
 
@@ -36,12 +39,14 @@ static inline const struct thread *thread_get(void)
     return &thread_self;
 }
 
+/* libc's answer, which may be a system call. */
+__attribute__((cold, noinline)) int thread_ask_cpu(void);
+
 /* The CPU that runs this thread, or did a moment ago; -1 where it cannot be told. */
 static inline int thread_cpu(void)
 {
-    const volatile int32_t *cpu = thread_get()->cpu;
-    int number = cpu != NULL ? *cpu : -1;
-    return __builtin_expect(number >= 0, 1) ? number : sched_getcpu();
+    int number = *thread_get()->cpu;
+    return __builtin_expect(number >= 0, 1) ? number : thread_ask_cpu();
 }
 
 #endif

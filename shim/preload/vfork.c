@@ -23,7 +23,7 @@ bool vfork_confirmed(void)
         if (parent.pid == 0 || !query_allowed() || (uint32_t)syscall(SYS_getpid) != parent.pid)
             return true;
     }
-    vfork_nesting.depth = 0;
+    thread_self.vfork_depth = 0;
     return false;
 }
 
@@ -31,10 +31,10 @@ void vfork_begins(void)
 {
     if (process_has_vforked())
         return;
-    bool filtered = vfork_nesting.depth != 0 && vfork_nesting.filtered;
+    bool filtered = thread_self.vfork_depth != 0 && vfork_nesting.filtered;
     /* What a child of vfork left here that forked this process. */
     vfork_nesting.frames_used = 0;
-    vfork_nesting.depth = 0;
+    thread_self.vfork_depth = 0;
     if (filtered)
         query_filter_announced();
     process_vforks();
@@ -66,7 +66,7 @@ __attribute__((used)) struct vfork_frame *vfork_enter(uintptr_t return_address, 
     nesting->frames_used = used + 1; /* before anything is written to it */
     IN_THIS_ORDER();
     struct vfork_frame *frame = &nesting->frames[used];
-    *frame = (struct vfork_frame){next, return_address, saved_register, nesting->depth};
+    *frame = (struct vfork_frame){next, return_address, saved_register, thread_self.vfork_depth};
     return frame;
 }
 
@@ -74,7 +74,7 @@ __attribute__((used)) struct vfork_frame *vfork_enter(uintptr_t return_address, 
 void *vfork_without_frame(void);
 __attribute__((used)) void *vfork_without_frame(void)
 {
-    vfork_nesting.depth = 1;
+    thread_self.vfork_depth = 1;
     return next_definition();
 }
 
@@ -86,9 +86,9 @@ __attribute__((used)) pid_t vfork_returned(const struct vfork_frame *frame, pid_
 {
     struct vfork_nesting *nesting = &vfork_nesting;
     if (result == 0) {
-        nesting->depth = frame->depth + 1;
+        thread_self.vfork_depth = frame->depth + 1;
     } else {
-        nesting->depth = frame->depth;
+        thread_self.vfork_depth = frame->depth;
         IN_THIS_ORDER();
         nesting->frames_used = (uint64_t)(frame - nesting->frames);
     }

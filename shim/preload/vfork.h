@@ -3,6 +3,8 @@
 #ifndef VFORK_H
 #define VFORK_H
 
+#include "thread.h"
+
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -16,9 +18,8 @@ struct vfork_frame {
     uint64_t depth; /* of who called vfork */
 };
 
-/* A thread's. The child has its parent's thread-local storage, too. */
+/* A thread's, beside its depth (thread.h). The child has its parent's thread-local storage, too. */
 struct vfork_nesting {
-    uint64_t depth; /* 0: no child of vfork */
     uint64_t frames_used;
     struct vfork_frame frames[VFORK_FRAMES];
     bool filtered; /* a child has installed a filter of seccomp: its own, and not its parent's */
@@ -31,7 +32,7 @@ __attribute__((cold, noinline)) bool vfork_confirmed(void);
 /* Whether the calling code runs in a child of vfork, by posix_spawn's own not counted: those call nothing of ours. */
 static inline bool vfork_in_child(void)
 {
-    return __builtin_expect(vfork_nesting.depth != 0, 0) && vfork_confirmed();
+    return __builtin_expect(thread_self.vfork_depth != 0, 0) && vfork_confirmed();
 }
 
 /* Before a call that makes such a child. */
