@@ -8,6 +8,7 @@
 #include "plain.h"
 #include "query.h"
 #include "receive.h"
+#include "returns.h"
 #include "vfork.h"
 
 #include <asm/socket.h>
@@ -33,7 +34,7 @@
 
 /* A plain receive (plain.h) goes through these with its arguments in registers, and all that it needs is made part of
  * each: a step between is another line of code that the system call has left cold. */
-#define EXPORT_RECEIVE EXPORT __attribute__((flatten))
+#define EXPORT_RECEIVE EXPORT RETURNS_AFTER_SYSTEM_CALL __attribute__((flatten))
 
 EXPORT_RECEIVE ssize_t recv(int fd, void *buffer, size_t length, int flags)
 {
@@ -149,7 +150,8 @@ EXPORT int recvmmsg(int fd, struct mmsghdr *messages, unsigned int count, int fl
     return receive_some(fd, (struct messages){messages, count, (void *)timeout, 0}, flags, false);
 }
 
-__attribute__((flatten, noinline)) static ssize_t read_socket(int fd, void *buffer, size_t length)
+RETURNS_AFTER_SYSTEM_CALL __attribute__((flatten, noinline)) static ssize_t read_socket(int fd, void *buffer,
+                                                                                        size_t length)
 {
     next_read_function *next = next_read();
     struct receive_begun begun;

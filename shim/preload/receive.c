@@ -13,6 +13,7 @@
 #include "recorder.h"
 #include "report.h"
 #include "retry.h"
+#include "returns.h"
 #include "scope.h"
 #include "source.h"
 #include "thread.h"
@@ -214,7 +215,8 @@ void receive_go_on(const struct call *call, struct outcome *outcome)
 }
 
 /* The same as receive_at(), with what the rules in force do to it. */
-__attribute__((noinline)) static ssize_t receive_under_rules(const struct call *call, uint64_t word)
+RETURNS_AFTER_SYSTEM_CALL __attribute__((noinline)) static ssize_t receive_under_rules(const struct call *call,
+                                                                                       uint64_t word)
 {
     int *const error = thread_get()->error;
     const int entry_error = *error;
@@ -226,7 +228,7 @@ __attribute__((noinline)) static ssize_t receive_under_rules(const struct call *
     return finish(call, &outcome, error, entry_error);
 }
 
-static ssize_t receive_at(const struct call *call, uint64_t word)
+RETURNS_AFTER_SYSTEM_CALL static ssize_t receive_at(const struct call *call, uint64_t word)
 {
     if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word))
         return receive_under_rules(call, word);
@@ -260,7 +262,8 @@ static bool wants_source(const struct call *call, uint64_t word)
            source_can_be_lent(call) && buffers_size(call) != 0;
 }
 
-__attribute__((noinline)) static ssize_t receive_with_source(const struct call *call, uint64_t word)
+RETURNS_AFTER_SYSTEM_CALL __attribute__((noinline)) static ssize_t receive_with_source(const struct call *call,
+                                                                                       uint64_t word)
 {
     struct source source;
     struct call with_source;
@@ -284,7 +287,7 @@ static inline uint64_t identified_word(int fd)
     return word;
 }
 
-__attribute__((noinline)) ssize_t receive(const struct call *call)
+RETURNS_AFTER_SYSTEM_CALL __attribute__((noinline)) ssize_t receive(const struct call *call)
 {
     if (__builtin_expect(!is_handled(call), 0))
         return next_receive(call, 0, call->flags);
@@ -314,7 +317,7 @@ __attribute__((cold, noinline)) static ssize_t receive_if_socket(const struct ca
     return receive(call);
 }
 
-__attribute__((noinline)) ssize_t receive_from_any(const struct call *call)
+RETURNS_AFTER_SYSTEM_CALL __attribute__((noinline)) ssize_t receive_from_any(const struct call *call)
 {
     if (receive_passes_on(call->which, call->fd))
         return next_receive(call, 0, call->flags);

@@ -9,6 +9,7 @@
 #include "query.h"
 #include "receive.h"
 #include "recorder.h"
+#include "returns.h"
 
 #include "trace/fault_rules.h"
 #include "trace/line.h"
@@ -162,6 +163,7 @@ __attribute__((constructor)) static void start(void)
     next_start();
     process_start();
     origin_start();
+    returns_start();
     read_settings(&receive_settings);
     read_rules(&receive_settings);
     bool tracing = receive_settings.trace_path != NULL && start_tracing(&receive_settings);

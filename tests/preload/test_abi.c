@@ -126,3 +126,10 @@ Test(abi, thread_local_storage_is_static)
     cr_expect(strstr(relocations, is_machine(EM_AARCH64) ? "TPREL" : "TPOFF") != NULL, "%s", relocations);
     cr_expect(strstr(relocations, "DTPMOD") == NULL && strstr(relocations, "TLSDESC") == NULL, "%s", relocations);
 }
+
+/* A receive may return by a jump, which a shadow stack takes for an attack: shim/preload/returns.h. The linker marks
+ * what is made of marked objects alone. */
+Test(abi, claims_no_shadow_stack)
+{
+    cr_expect(strstr(output_of("readelf --wide --notes \"$1\""), "SHSTK") == NULL);
+}
