@@ -30,7 +30,7 @@ enum {
     CONNECTION_ENDED = 128,        /* its end has been reported */
 };
 #define CONNECTION_DUPLICATED   (UINT64_C(1) << 14) /* other descriptors may have the same id */
-#define CONNECTION_LOCAL_OWED   (UINT64_C(1) << 15) /* its first record had no room for the local address */
+#define CONNECTION_LOCAL_OWED   (UINT64_C(1) << 15) /* no record has told its local address, as the next will */
 #define CONNECTION_BITS         (UINT64_C(0xff) | CONNECTION_DUPLICATED | CONNECTION_LOCAL_OWED)
 #define CONNECTION_TYPE_SHIFT   8
 #define CONNECTION_DOMAIN_SHIFT 12

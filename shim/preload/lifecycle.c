@@ -118,16 +118,18 @@ static void note_accept(const struct acceptance *acceptance, int listener, int f
 {
     struct endpoints endpoints = {0};
     learn_listener(listener, &endpoints);
-    bool tracing = recorder_tracing();
+    bool tracing = recorder_tracing(), told = tracing && recorder_wants(RECVSHIM_EVENT_ACCEPT);
     uint64_t id = new_id(fd);
-    connection_accepted(listener, fd, id, CONNECTION_CONNECTED | (tracing ? CONNECTION_APPEARED : 0U));
+    connection_accepted(listener, fd, id,
+                        CONNECTION_CONNECTED | (tracing ? CONNECTION_APPEARED : 0U) |
+                            (told ? 0U : CONNECTION_LOCAL_OWED));
     socklen_t size = acceptance->room;
     if (size != 0 && *acceptance->length < size)
         size = *acceptance->length;
     if (address_take(acceptance->address, size, &endpoints.peer))
         endpoints.known |= RECVSHIM_RESULT_PEER;
     endpoints_set(fd, id, &endpoints);
-    if (tracing && recorder_wants(RECVSHIM_EVENT_ACCEPT))
+    if (told)
         report_accept(fd, &endpoints);
 }
 
@@ -168,10 +170,10 @@ struct connecting lifecycle_connecting(int fd)
 static void report_connect(int fd, uint64_t word, const struct endpoints *endpoints, int result, int error,
                            uint64_t entry)
 {
-    if (!recorder_tracing())
-        return;
-    connection_mark(fd, connection_id(word), CONNECTION_APPEARED, 0);
-    if (!recorder_wants(RECVSHIM_EVENT_CONNECT))
+    bool tracing = recorder_tracing(), told = tracing && recorder_wants(RECVSHIM_EVENT_CONNECT);
+    connection_mark(fd, connection_id(word), (tracing ? CONNECTION_APPEARED : 0U) | (told ? 0U : CONNECTION_LOCAL_OWED),
+                    0);
+    if (!told)
         return;
     struct recvshim_record record = begin(RECVSHIM_EVENT_CONNECT, fd, word);
     record.result = result;

@@ -67,8 +67,9 @@ static struct ring collect(const struct finished *job, bool copies)
     connection_count = 0;
     for (long long i = 0; i < ring.count; i++) {
         const struct recvshim_record *record = &ring.records[i];
-        if (record->fd < 0)
-            continue; /* of a process */
+        bool of_carrier = record->call == RECVSHIM_CALL_RECVMSG || record->call == RECVSHIM_CALL_RECVMMSG;
+        if (record->fd < 0 || of_carrier)
+            continue; /* of a process, or of what descriptors are passed over */
         cr_expect_neq(record->connection, 0);
         struct connection *connection = find(record->connection, record->pid);
         if (is_receive(record))
@@ -203,13 +204,17 @@ Test(attribution, close_range_that_only_marks)
 /* Ten connections of one process come to another, which has had nine of its own under the same numbers. */
 Test(attribution, descriptors_that_are_passed)
 {
-    struct finished job = RUN(.argv = {"handed"});
-    collect(&job, false);
-    cr_expect_eq(expect_one_to_one(), 10 + 10 + 18);
-    for (size_t i = 0; i < connection_count; i++)
-        for (size_t n = 0; n < i; n++)
-            cr_expect(connections[i].id != connections[n].id || connections[i].tag == 0 || connections[n].tag == 0,
-                      "%llu is in two processes", (unsigned long long)connections[i].id);
+    static const char *const calls[] = {"RECVSHIM_CALLS=", "RECVSHIM_CALLS=all"};
+    for (size_t way = 0; way < 2; way++) {
+        unlink(trace_path());
+        struct finished job = RUN(.argv = {"handed"}, .env = {calls[way]});
+        collect(&job, false);
+        cr_expect_eq(expect_one_to_one(), 10 + 10 + 18, "%s", calls[way]);
+        for (size_t i = 0; i < connection_count; i++)
+            for (size_t n = 0; n < i; n++)
+                cr_expect(connections[i].id != connections[n].id || connections[i].tag == 0 || connections[n].tag == 0,
+                          "%llu is in two processes", (unsigned long long)connections[i].id);
+    }
 }
 
 Test(attribution, a_connection_made_by_sending)

@@ -196,6 +196,17 @@ Test(deadline, an_expiry_after_a_retry_is_recorded)
     cr_expect_eq(read_receives(trace_path()).count, 0, "and none where interruptions are not wanted");
 }
 
+/* Known or not, traced or not. The second tick, after 2 s, would end the wait at the latest. */
+Test(deadline, of_a_connection_that_has_received_before)
+{
+    static const char *const traces[] = {NULL, "RECVSHIM_TRACE="};
+    for (size_t i = 0; i < 2; i++) {
+        struct finished job = RUN(.argv = {"interrupted", "tick=1000", "timeout=1100", "met=1"}, .env = {traces[i]});
+        expect_expired(&job, 1100);
+        cr_expect_lt(said(&job, "elapsed_us"), 1900000, "%lld us", said(&job, "elapsed_us"));
+    }
+}
+
 /* The second tick, after 2 s, would end the wait at the latest. */
 Test(deadline, another_preload_whose_waits_end_late)
 {

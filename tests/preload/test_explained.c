@@ -91,17 +91,22 @@ Test(explained, cannot_be_retried)
 /* The signals lie where the end of a long local address would: that comes with the next record then. */
 Test(explained, the_local_address_waits)
 {
-    struct finished job = RUN(.argv = {"first6"});
-    cr_expect_eq(said(&job, "first"), 1);
-    struct ring ring = read_receives(trace_path());
-    cr_assert_eq(ring.count, 2);
-    cr_expect_eq(ring.records[0].result_flags & (ALL_FLAGS | RECVSHIM_RESULT_LOCAL),
-                 RECVSHIM_RESULT_CANDIDATES | RECVSHIM_RESULT_INTENT);
-    cr_expect_eq(ring.records[0].signals, signal_bit(SIGALRM));
-    cr_expect_eq(ring.records[0].local_port, said(&job, "port"));
-    cr_expect_eq(ring.records[1].result_flags & (ALL_FLAGS | RECVSHIM_RESULT_LOCAL), RECVSHIM_RESULT_LOCAL);
-    cr_expect_eq(ring.records[1].retries, 0);
-    cr_expect_arr_eq(ring.records[1].local_address, &in6addr_loopback, sizeof in6addr_loopback);
+    static const char *const kinds[] = {"tcp=0", "tcp=1"};
+    for (size_t i = 0; i < 2; i++) {
+        unlink(trace_path());
+        struct finished job = RUN(.argv = {"first6", kinds[i]});
+        cr_expect_eq(said(&job, "first"), 1);
+        struct ring ring = read_receives(trace_path());
+        cr_assert_eq(ring.count, 2);
+        cr_expect_eq(ring.records[0].result_flags & (ALL_FLAGS | RECVSHIM_RESULT_LOCAL),
+                     RECVSHIM_RESULT_CANDIDATES | RECVSHIM_RESULT_INTENT);
+        cr_expect_eq(ring.records[0].signals, signal_bit(SIGALRM));
+        cr_expect_eq(ring.records[0].local_port, said(&job, "port"));
+        cr_expect_eq(ring.records[1].result_flags & (ALL_FLAGS | RECVSHIM_RESULT_LOCAL), RECVSHIM_RESULT_LOCAL);
+        cr_expect_eq(ring.records[1].retries, 0);
+        cr_expect_arr_eq(ring.records[1].local_address, &in6addr_loopback, sizeof in6addr_loopback);
+        free_ring(&ring);
+    }
 }
 
 /* Under a filter nothing is asked: not what the time-out is, so that what may have one stays interrupted. */

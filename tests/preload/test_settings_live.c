@@ -25,6 +25,17 @@ Test(settings_live, tracing_off)
     cr_expect_eq(ring.process_count, 1);
 }
 
+/* In the middle of a receive: its record has all that there is to tell. */
+Test(settings_live, tracing_on_meanwhile)
+{
+    struct finished job = RUN(.argv = {"switched_on"}, .env = {"RECVSHIM_TRACING=off"});
+    cr_expect_eq(said(&job, "received"), 1);
+    struct ring ring = read_receives(trace_path());
+    cr_assert_eq(ring.count, 1);
+    cr_expect_neq(ring.records[0].connection, 0);
+    cr_expect_neq(ring.records[0].result_flags & RECVSHIM_RESULT_LOCAL, 0);
+}
+
 Test(settings_live, events)
 {
     cr_expect_eq(trace_under("RECVSHIM_EVENTS=disconnect,error").positions, 0);

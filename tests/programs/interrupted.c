@@ -6,7 +6,7 @@
  *   timeout-at=N  SO_RCVTIMEO of half a second, set by the Nth tick's handler
  *   nonblock-at=N O_NONBLOCK, set by the Nth tick's handler
  *   restart-until=N  the handler has SA_RESTART until the Nth tick is to come
- *   peek-off=N    SO_PEEK_OFF
+ *   peek-off=N    SO_PEEK_OFF                                met=1         the socket has received before
  *   no-poll=1     by RLIMIT_NOFILE, which poll(2) holds its count against */
 #include "victim.h"
 
@@ -92,11 +92,14 @@ int main(int argc, char **argv)
     for (long ready = number(argv, "ready", 0); ready > 0; ready--)
         must(write(peer, "y", 1) == 1, "write");
 
+    char buffer[64];
+    if (number(argv, "met", 0))
+        must(write(peer, "z", 1) == 1 && recv(fd, buffer, 1, 0) == 1, "a receive before");
+
     const struct rlimit none = {0, 0};
     if (number(argv, "no-poll", 0))
         must(setrlimit(RLIMIT_NOFILE, &none) == 0, "RLIMIT_NOFILE");
 
-    char buffer[64];
     handle(SIGALRM, on_tick, number(argv, "restart", 0) || restart_until != 0 ? SA_RESTART : 0);
     tick(number(argv, "tick", 0) * 1000);
     uint64_t begin = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);

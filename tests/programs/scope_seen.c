@@ -7,6 +7,7 @@ int main(void)
     struct sockaddr_storage to;
     socklen_t length;
     int fd = bound(AF_INET6, SOCK_DGRAM, &to, &length);
+    recv(fd, &byte, 1, MSG_DONTWAIT); /* finds nothing: the next one is not the thread's first */
     must(sendto(fd, &byte, 1, 0, (struct sockaddr *)&to, length) == 1, "sendto");
     struct sockaddr_in6 from;
     length = sizeof from;
