@@ -3,6 +3,7 @@
 #include "guard.h"
 #include "hot.h"
 #include "process.h"
+#include "query.h"
 #include "thread.h"
 
 #include "trace/clock.h"
@@ -70,17 +71,28 @@ void recorder_exit(int status)
         store_of_process(RECVSHIM_EVENT_EXIT, status, clock_now());
 }
 
-/* A process or a thread that stores its first record, of this time: a process begins before it. */
-__attribute__((cold, noinline)) static void meet(struct process_self *self, uint64_t time)
+/* A record without a writer that could be named: counted, at a position that stays empty. */
+__attribute__((cold, noinline)) static void drop(void)
+{
+    struct recvshim_cursor *cursor = &ring.cursors[(uint32_t)thread_cpu() & ring.shard_mask];
+    count(&cursor->cursor);
+    count(&cursor->dropped);
+}
+
+/* A process or a thread that stores its first record, of this time: a process begins before it. Returns false where it
+ * cannot be told who it is. */
+__attribute__((cold, noinline)) static bool meet(struct process_self *self, uint64_t time)
 {
     uint32_t parent;
-    if (!process_renew(self, &parent))
-        return;
+    bool first = process_renew(self, &parent, query_allowed());
+    if (!first || self->pid == 0)
+        return self->pid != 0;
     /* A child that unshare(CLONE_NEWPID) put into a namespace of its own. */
     if (parent == 0)
         count(&trace.counters->foreign);
     say_hello(self->pid, parent, time - 1);
     store_of_process(RECVSHIM_EVENT_START, 0, time - 1);
+    return true;
 }
 
 struct trace_error recorder_start(const char *path, const struct trace_options *options)
@@ -103,7 +115,7 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
         count(&trace.counters->foreign);
     struct process_self self;
     uint32_t parent;
-    bool first = process_renew(&self, &parent);
+    bool first = process_renew(&self, &parent, true);
     uint64_t time = clock_now();
     if (first)
         say_hello(self.pid, parent, time);
@@ -205,8 +217,10 @@ static void fetch_ahead(const struct recvshim_slot *slot)
 void recorder_store(struct recvshim_record *record)
 {
     struct process_self self;
-    if (!process_known(&self))
-        meet(&self, record->time);
+    if (!process_known(&self) && !meet(&self, record->time)) {
+        drop();
+        return;
+    }
     record->pid = self.pid;
     record->tid = self.tid;
 
