@@ -1,6 +1,7 @@
 #include "process.h"
 
 #include "hot.h"
+#include "query.h"
 #include "thread.h"
 
 #include <pthread.h>
@@ -33,17 +34,22 @@ static void forget(void)
     atomic_store_explicit(&process_identity->forked_pid, 0, memory_order_relaxed);
 }
 
-/* In the child, which has one thread. Asked at once and not with the first receive: the program may install a filter of
- * seccomp before it, which kills for a call that it does not expect (sshd's child that talks to whoever comes). What is
- * not cleared by then is the parent's: qemu, where it emulates processes, says that it will clear the page, and does
- * not.
+/* In the child, which has one thread: libc has just been told its tid. At once and not with the first receive: the
+ * program may install a filter of seccomp before it, which kills for a call that it does not expect (sshd's child that
+ * talks to whoever comes). Where nothing may be asked, the parent is the one that looked last, unless this is the first
+ * process of a pid namespace. What is not cleared by then is the parent's: qemu, where it emulates processes, says that
+ * it will clear the page, and does not.
  */
 static void learn(void)
 {
-    uint32_t pid = (uint32_t)syscall(SYS_getpid);
+    const volatile uint32_t *tid = thread_get()->tid;
+    bool may_ask = query_allowed();
+    uint32_t pid = tid != NULL ? *tid : may_ask ? (uint32_t)syscall(SYS_getpid) : 0;
     if (atomic_load_explicit(&process_identity->pid, memory_order_relaxed) != pid)
         forget();
-    atomic_store_explicit(&process_identity->forked_by, (uint32_t)syscall(SYS_getppid), memory_order_relaxed);
+    uint32_t last = pid != 1 ? atomic_load_explicit(&last_pid, memory_order_relaxed) : 0;
+    atomic_store_explicit(&process_identity->forked_by, may_ask ? (uint32_t)syscall(SYS_getppid) : last,
+                          memory_order_relaxed);
     atomic_store_explicit(&process_identity->forked_pid, pid, memory_order_relaxed);
 }
 
@@ -103,11 +109,17 @@ static bool claim_process(uint32_t *parent)
     return true;
 }
 
-bool process_renew(struct process_self *self, uint32_t *parent)
+bool process_renew(struct process_self *self, uint32_t *parent, bool may_ask)
 {
-    bool first = atomic_load_explicit(&process_identity->pid, memory_order_relaxed) == 0 && claim_process(parent);
-    self->pid = atomic_load_explicit(&process_identity->pid, memory_order_relaxed);
+    self->pid = 0;
+    bool known = atomic_load_explicit(&process_identity->pid, memory_order_relaxed) != 0;
+    if (!known && !may_ask && atomic_load_explicit(&process_identity->forked_pid, memory_order_relaxed) == 0)
+        return false;
+    bool first = !known && claim_process(parent);
     const volatile uint32_t *tid = trusted_tid();
+    if (tid == NULL && !may_ask)
+        return first;
+    self->pid = atomic_load_explicit(&process_identity->pid, memory_order_relaxed);
     self->tid = tid != NULL ? *tid : (uint32_t)syscall(SYS_gettid);
     /* A child of vfork that had to ask the kernel: its answer must not stay in the parent's notes. */
     bool ours = tid != NULL || (uint32_t)syscall(SYS_getpid) == self->pid;

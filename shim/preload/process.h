@@ -31,8 +31,9 @@ void process_start(void);
 void process_learn_forks(void);
 
 /* Find out anew, and note it. Returns whether this is the first answer in a process, which exactly one caller gets;
- * *parent is the parent's pid then; 0 where the parent is outside of our pid namespace. */
-__attribute__((cold, noinline)) bool process_renew(struct process_self *self, uint32_t *parent);
+ * *parent is the parent's pid then; 0 where the parent is outside of our pid namespace. self->pid is 0 where only the
+ * kernel could tell (a child of a raw clone) and may not be asked. */
+__attribute__((cold, noinline)) bool process_renew(struct process_self *self, uint32_t *parent, bool may_ask);
 
 /* Whether this is the first time that a process which has recorded something is said to end. A child that recorded
  * nothing is not asked who it is: under a filter of seccomp that call could change the status it ends with. */

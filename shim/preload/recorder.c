@@ -3,6 +3,7 @@
 #include "guard.h"
 #include "hot.h"
 #include "process.h"
+#include "query.h"
 #include "thread.h"
 
 #include "trace/clock.h"
@@ -71,15 +72,24 @@ void recorder_exit(int status)
         store_of_process(RECVSHIM_EVENT_EXIT, status, clock_now());
 }
 
-/* A process or a thread that stores its first record, of this time: a process begins before it. */
+/* A record without a writer that could be named: counted, at a position that stays empty. */
+__attribute__((cold, noinline)) static void drop(void)
+{
+    struct recvshim_cursor *cursor = &ring.cursors[(uint32_t)thread_cpu() & ring.shard_mask];
+    count(&cursor->cursor);
+    count(&cursor->dropped);
+}
+
+/* A process or a thread that stores its first record, of this time: a process begins before it. The pid is 0 where it
+ * cannot be told who it is. */
 __attribute__((cold, noinline)) static struct process_self meet(uint64_t time)
 {
     struct process_self self;
     uint32_t parent;
     const int error = errno;
-    bool first = process_renew(&self, &parent);
+    bool first = process_renew(&self, &parent, query_allowed());
     errno = error;
-    if (!first)
+    if (!first || self.pid == 0)
         return self;
     /* A child that unshare(CLONE_NEWPID) put into a namespace of its own. */
     if (parent == 0)
@@ -109,7 +119,7 @@ struct trace_error recorder_start(const char *path, const struct trace_options *
         count(&trace.counters->foreign);
     struct process_self self;
     uint32_t parent;
-    bool first = process_renew(&self, &parent);
+    bool first = process_renew(&self, &parent, true);
     uint64_t time = clock_now();
     if (first)
         say_hello(self.pid, parent, time);
@@ -211,8 +221,13 @@ static void fetch_ahead(const struct recvshim_slot *slot)
 void recorder_store(struct recvshim_record *record)
 {
     struct process_self self;
-    if (!process_known(&self))
+    if (!process_known(&self)) {
         self = meet(record->time);
+        if (self.pid == 0) {
+            drop();
+            return;
+        }
+    }
     record->pid = self.pid;
     record->tid = self.tid;
 

@@ -7,13 +7,13 @@
 
 #include <limits.h>
 
-/* A read or readv becomes another system call: one that a filter of seccomp may not expect, and that looks at less of
- * what is too long to be read (access_ok). */
+/* A read or readv becomes another system call: a look-up, which is not made where none may be, and one that looks at
+ * less of what is too long to be read (access_ok). */
 bool source_can_be_lent(const struct call *call)
 {
     const bool becomes_another = (CALLS_ON_FILES >> call->form & 1U) != 0;
     const bool is_too_long = call->form == RECVSHIM_CALL_READ && call->length > INT_MAX;
-    return next_tells_source(call->form) && !(becomes_another && (is_too_long || query_filtered()));
+    return next_tells_source(call->form) && !(becomes_another && (is_too_long || !query_allowed()));
 }
 
 void source_lend(const struct call *call, struct source *source, struct call *with)
