@@ -75,8 +75,8 @@ class Redis:
 
     def start(self, place, tracer, environment, warmup, operations):
         warmup = min(warmup, self.warmup_most, operations * 4)
-        return Serving(throughput.Server("redis", str(place / "server"), environment, warmup, tracer=tracer,
-                                         requests=operations), operations)
+        return Serving(throughput.Server("redis", str(place / "server"), environment, warmup, tracer,
+                                         str(place / "log"), requests=operations), operations)
 
 
 class Serving:
@@ -154,6 +154,24 @@ class Recvshim:
     def events(self, trace, _made):
         stats = json.loads(said_by([self.command, "stats", "--format", "json", trace]))
         return stats["totals"]["receives"], sum(stats["losses"][kind] for kind in ("overwritten", "dropped", "died"))
+
+
+class RecvshimRun:
+    """The command, which prints every event while the program runs, as strace does."""
+
+    def __init__(self, library, command):
+        self.library, self.command = library, command
+
+    @contextlib.contextmanager
+    def __call__(self, place, workload):
+        out = place / "events"
+
+        def events(_made):
+            said = (place / "log").read_text(encoding="utf-8", errors="replace")
+            return calls_in(out, workload.functions), sum(map(int, re.findall(r"(\d+) of \d+ events lost", said)))
+
+        yield Tracer([self.command, "run", "--calls", workload.ours, "-o", out, "--"],
+                     {"RECVSHIM_LIBRARY": str(self.library)}, self.library.name, events)
 
 
 class Lttng:
@@ -282,6 +300,7 @@ def table(programs, library, command):
         Peer("recvshim, idle", [], FEW, ours()),
         Peer(OURS, [], RING // RECORD // CPUS, ours(RECVSHIM_SIZE=str(RING))),
         Peer("recvshim, traced, nothing overwritten", [], 0, ours(RECVSHIM_SIZE=str((4 * RING) * CPUS))),
+        Peer("recvshim run -o FILE", [], RING // RECORD // CPUS, RecvshimRun(library, command)),
         Peer(THEIRS, lttng, (2 << 20) // EVENT, theirs()),
         Peer("LTTng-UST, large buffers", lttng, (16 << 20) // EVENT, theirs("--subbuf-size=4M", "--num-subbuf=4")),
         Peer("uftrace", ["uftrace"], FEW, uftrace),
@@ -321,7 +340,9 @@ class Run:
         except FAILURES as failure:
             files = [file for file in (self.place / "log", self.tracer.complaints) if file is not None and file.exists()]
             said = " ".join(file.read_text(errors="replace") for file in files)
-            raise RuntimeError(f"{str(failure).strip(': ')}: {first_words(said)}" if said else failure) from failure
+            told = " ".join(str(failure).split()).strip(": ")
+            more = first_words(said)
+            raise RuntimeError(f"{told}: {more}" if said and more not in told else told) from failure
 
     def turn(self):
         with self.explained():

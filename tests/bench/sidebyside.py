@@ -154,16 +154,21 @@ class Comparison:
 # ---- the table ----
 
 
+def digits(value):
+    """Behind the point, so that there are three in all."""
+    return 2 if value < 10 else 1 if value < 100 else 0
+
+
+def with_error(value, error):
+    """An error that is less than what is shown is not shown as none."""
+    behind = digits(value)
+    return f"{value:.{behind}f} ± {max(error, 10 ** -behind):.{behind}f}"
+
+
 def time_of(ns, error=None):
-    """In a unit that has two to four digits of it."""
-    unit, scale = ("ns", 1) if ns < 9999.5 else ("µs", 1000)
-    return f"{ns / scale:.0f}" + (f" ± {error / scale:.0f}" if error is not None else "") + f" {unit}"
-
-
-def times(value, error):
-    """A ratio, with as many digits as tell something."""
-    digits = 2 if value < 10 else 0
-    return f"{value:.{digits}f} ± {max(error, 0.5 * 10 ** -digits):.{digits}f}"
+    if ns < 9999.5:
+        return f"{ns:.0f} ns" if error is None else f"{ns:.0f} ± {error:.0f} ns"
+    return f"{ns / 1000:.{digits(ns / 1000)}f} µs" if error is None else f"{with_error(ns / 1000, error / 1000)} µs"
 
 
 def row(comparison, name):
@@ -174,7 +179,7 @@ def row(comparison, name):
     else:
         events = comparison.events.get(("loop", name))
         native = name == peers.NATIVE
-        cells += [time_of(loop["median"]), "" if native else times(loop["share"], loop["share_error"]),
+        cells += [time_of(loop["median"]), "" if native else with_error(loop["share"], loop["share_error"]),
                   "" if native else time_of(loop["added"], loop["added_error"]),
                   f"{events['recorded']:,}" if events else "", f"{events['lost']:,}" if events else ""]
     if redis is None:
@@ -195,7 +200,7 @@ def verdicts(comparison):
     ours = of(peers.OURS)
     if ours is None:
         return
-    yield f"Traced by recvshim, a receive takes {times(ours['share'], ours['share_error'])} of its native time."
+    yield f"Traced by recvshim, a receive takes {with_error(ours['share'], ours['share_error'])} of its native time."
     for name in comparison.ordered():
         if name.startswith(peers.THEIRS) and of(name):
             theirs = of(name)
@@ -252,7 +257,7 @@ plot $loop using 2:($1-0.16) with points pointtype 7 pointsize 0.9 linecolor rgb
 
 
 def label(share):
-    return f"{share:.2f}" if share < 10 else f"{share:.0f}"
+    return f"{share:.{digits(share)}f}"
 
 
 def points(comparison, workload, names):

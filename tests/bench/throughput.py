@@ -93,15 +93,15 @@ def cpu_seconds(pid):
 
 class Server:
     """Serves whenever it gets a turn. It has answered `warmup` requests by then. `tracer` is a command that runs it, on
-    the server's CPU, and `options` are the load's."""
+    the server's CPU; what they say goes into `log`; and `options` are the load's."""
 
-    def __init__(self, name, directory, environment, warmup, tracer=(), **options):
+    def __init__(self, name, directory, environment, warmup, tracer=(), log=None, **options):
         _, command, load = SERVERS[name]
         os.makedirs(directory)
         os.chmod(directory, 0o711)  # nginx's worker is another user
         self.directory, self.port, self.answered = directory, services.free_port(), 0
         self.load = functools.partial(load, self.port, **options)
-        log = os.path.join(directory, "log")
+        log = log or os.path.join(directory, "log")
         run = pinned(SERVER_CPU, [*tracer, *command(directory, self.port)])
         with contextlib.ExitStack() as started:
             self.process = started.enter_context(services.started(log, run, env=environment))
