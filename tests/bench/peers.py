@@ -360,7 +360,7 @@ class Run:
                 return
             recorded, lost = self.tracer.events(self.made)
             if recorded + lost < self.made:
-                raise RuntimeError(f"of {self.made} receives it recorded {recorded}, and said of {lost} that they are lost")
+                raise RuntimeError(f"of {self.made} receives it recorded {recorded}, and says that it lost {lost}")
             self.events = self.made, recorded, lost
 
     def abandon(self):

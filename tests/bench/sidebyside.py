@@ -44,7 +44,7 @@ def wanted(table, words):
     for word in words:
         if not any(word in peer.name for peer in table):
             raise RuntimeError(f"--peers {word}: that is in no peer's name; there are " +
-                               ", ".join(peer.name for peer in table))
+                               "; ".join(peer.name for peer in table))
     return [peer for peer in table
             if peer.name == peers.NATIVE or not words or any(word in peer.name for word in words)]
 
