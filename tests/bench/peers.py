@@ -109,13 +109,13 @@ def said_by(command, **options):
     done = subprocess.run(list(map(str, command)), stdin=subprocess.DEVNULL, capture_output=True, text=True,
                           errors="replace", timeout=LIMIT, check=False, **options)
     if done.returncode != 0:
-        raise RuntimeError(f"{command[0]} ended with status {done.returncode}: {first_words(done.stderr)}")
+        raise RuntimeError(f"{command[0]} ended with status {done.returncode}: {on_a_line(done.stderr)}")
     return done.stdout
 
 
-def first_words(text):
-    """What a tool said, in a line of bearable length."""
-    return " ".join(text.split())[:200].strip() or "it said nothing"
+def on_a_line(text):
+    """What a tool said."""
+    return " ".join(text.split()) or "it said nothing"
 
 
 BEGUN, DONE = r"(?!\))", r".*\) += "  # behind a call's parenthesis: where it was written in two, one of each
@@ -250,7 +250,7 @@ def perf(place, workload):
     def events(made):
         recorded = calls_in(out, workload.system_calls, DONE)
         if recorded == 0:
-            raise RuntimeError(f"of {made} receives it recorded none: {first_words(out.read_text(errors='replace'))}")
+            raise RuntimeError(f"of {made} receives it recorded none: {on_a_line(out.read_text(errors='replace'))}")
         return recorded, max(0, made - recorded)
 
     yield Tracer(["perf", "trace", "-e", ",".join(workload.system_calls), "-o", out, "--"], events=events,
@@ -340,8 +340,8 @@ class Run:
         except FAILURES as failure:
             files = [file for file in (self.place / "log", self.tracer.complaints) if file is not None and file.exists()]
             said = " ".join(file.read_text(errors="replace") for file in files)
-            told = " ".join(str(failure).split()).strip(": ")
-            more = first_words(said)
+            told = on_a_line(str(failure)).strip(": ")
+            more = on_a_line(said)
             raise RuntimeError(f"{told}: {more}" if said and more not in told else told) from failure
 
     def turn(self):
@@ -398,7 +398,7 @@ class Contender:
         try:
             return action()
         except FAILURES as failure:
-            self.missing = " ".join(str(failure).replace(str(self.place), "...").split())[:300]
+            self.missing = on_a_line(str(failure).replace(str(self.place), "..."))[:200]
             if self.run is not None:
                 self.run.abandon()
         return None

@@ -202,8 +202,8 @@ def verdicts(comparison):
         return
     yield f"Traced by recvshim, a receive takes {with_error(ours['share'], ours['share_error'])} of its native time."
     for name in comparison.ordered():
-        if name.startswith(peers.THEIRS) and of(name):
-            theirs = of(name)
+        theirs = of(name)
+        if name.startswith(peers.THEIRS) and theirs and theirs["added"] > theirs["added_error"]:
             yield (f"The record costs {ours['added'] / theirs['added']:.2f} of the event of {name} "
                    f"({ours['added']:.0f} of {theirs['added']:.0f} ns).")
     for name in comparison.ordered():
