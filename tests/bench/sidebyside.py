@@ -17,7 +17,7 @@ import subprocess
 import peers
 import rounds
 
-ROUNDS_OF = {"loop": 1, "redis": 6}  # a round of this one for so many
+ROUNDS_OF = {"loop": 1, "redis": 4}  # a round of this one for so many
 
 
 # ---- measuring ----
