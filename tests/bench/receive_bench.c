@@ -1,10 +1,11 @@
 /* Time per receive, in one process and for one kind of receive:
  *
- *      receive_bench SCENARIO THREADS WARMUP
+ *      receive_bench SCENARIO THREADS WARMUP [RECEIVES]
  *
  * Measures a round for each line on stdin, and answers with a line: nanoseconds of wall time and of the thread's own
- * CPU time for each receive, medians over the threads. With more threads than CPUs only the second means something. So
- * scripts/bench can give several such processes short turns.
+ * CPU time for each receive, medians over the threads, and how many receives all threads have made since the start.
+ * With more threads than CPUs only the second means something. So scripts/bench can give several such processes short
+ * turns. Where something makes receives slow, a round has RECEIVES of them.
  *
  * Each thread has sockets of its own, and the data is in them before the clock starts: no round waits for anything or
  * anybody. WARMUP receives are made on each CPU beforehand, so that per-CPU memory which a preload fills in turn has
@@ -35,6 +36,7 @@ struct worker {
     int sender, receiver;
     int *clients;     /* of a listener: ACCEPT_BATCH of them, 0 where there is none yet */
     double wall, cpu; /* ns a receive, in the last round */
+    long made;        /* receives since the start */
 };
 
 struct scenario {
@@ -285,6 +287,12 @@ static const struct scenario scenarios[] = {
 
 /* ---- the measurement ---- */
 
+static void receive_batch(struct worker *worker)
+{
+    worker->scenario->receive(worker, worker->scenario->batch);
+    worker->made += worker->scenario->batch;
+}
+
 static double now(clockid_t clock)
 {
     struct timespec time;
@@ -299,7 +307,7 @@ static void measure_round(struct worker *worker)
     for (int i = 0; i < scenario->batches; i++) {
         scenario->fill(worker, scenario->batch);
         double wall_start = now(CLOCK_MONOTONIC), cpu_start = now(CLOCK_THREAD_CPUTIME_ID);
-        scenario->receive(worker, scenario->batch);
+        receive_batch(worker);
         cpu += now(CLOCK_THREAD_CPUTIME_ID) - cpu_start;
         wall += now(CLOCK_MONOTONIC) - wall_start;
     }
@@ -320,7 +328,7 @@ static void *work(void *argument)
     return NULL;
 }
 
-static void warm_up(const struct worker *worker, long receives)
+static void warm_up(struct worker *worker, long receives)
 {
     cpu_set_t allowed;
     if (sched_getaffinity(0, sizeof allowed, &allowed) != 0)
@@ -336,7 +344,7 @@ static void warm_up(const struct worker *worker, long receives)
         const int records = worker->scenario->records > 0 ? worker->scenario->records : 1;
         for (long done = 0; done < receives; done += (long)worker->scenario->batch * records) {
             worker->scenario->fill(worker, worker->scenario->batch);
-            worker->scenario->receive(worker, worker->scenario->batch);
+            receive_batch(worker);
         }
     }
     if (sched_setaffinity(0, sizeof allowed, &allowed) != 0)
@@ -363,19 +371,31 @@ static const struct scenario *find_scenario(const char *name)
     errx(2, "no scenario is called %s", name);
 }
 
+/* The same, with rounds of so many receives. */
+static struct scenario of_receives(struct scenario scenario, long receives)
+{
+    if (receives < 1 || receives > (long)scenario.batch * scenario.batches)
+        errx(2, "give 1 to %d receives a round", scenario.batch * scenario.batches);
+    scenario.batch = receives < scenario.batch ? (int)receives : scenario.batch;
+    scenario.batches = (int)(receives / scenario.batch);
+    return scenario;
+}
+
 int main(int count, char **arguments)
 {
-    if (count != 4)
-        errx(2, "usage: receive_bench SCENARIO THREADS WARMUP");
-    const struct scenario *scenario = find_scenario(arguments[1]);
+    if (count != 4 && count != 5)
+        errx(2, "usage: receive_bench SCENARIO THREADS WARMUP [RECEIVES]");
+    struct scenario scenario = *find_scenario(arguments[1]);
+    if (count == 5)
+        scenario = of_receives(scenario, strtol(arguments[4], NULL, 10));
     long threads = strtol(arguments[2], NULL, 10);
     if (threads < 1 || threads > THREADS_MAX)
         errx(2, "give 1 to %d threads", THREADS_MAX);
 
     struct worker workers[THREADS_MAX];
     for (long i = 0; i < threads; i++) {
-        workers[i] = (struct worker){.scenario = scenario};
-        scenario->open(&workers[i]);
+        workers[i] = (struct worker){.scenario = &scenario};
+        scenario.open(&workers[i]);
     }
     alarm(PATIENCE);
     warm_up(&workers[0], strtol(arguments[3], NULL, 10));
@@ -390,11 +410,13 @@ int main(int count, char **arguments)
         pthread_barrier_wait(&barrier);
         pthread_barrier_wait(&barrier);
         double wall[THREADS_MAX], cpu[THREADS_MAX];
+        long made = 0;
         for (long i = 0; i < threads; i++) {
             wall[i] = workers[i].wall;
             cpu[i] = workers[i].cpu;
+            made += workers[i].made;
         }
-        printf("%.2f %.2f\n", median(wall, (size_t)threads), median(cpu, (size_t)threads));
+        printf("%.2f %.2f %ld\n", median(wall, (size_t)threads), median(cpu, (size_t)threads), made);
         fflush(stdout);
         alarm(0);
     }

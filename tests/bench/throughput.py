@@ -3,6 +3,8 @@
 Server and client have a CPU each, where there are two. Beside what the client counted stands what the server would
 manage if it had its CPU for itself: requests in a second of its own CPU time, which other programs on the machine
 disturb less."""
+import contextlib
+import functools
 import os
 import re
 import shutil
@@ -37,11 +39,11 @@ def redis_command(directory, port):
 REDIS_REQUESTS = 20000
 
 
-def redis_load(port):
+def redis_load(port, requests=REDIS_REQUESTS):
     """Returns how many requests were answered, and in how many seconds."""
-    said = output_of(["redis-benchmark", "-p", str(port), "-c", "16", "-n", str(REDIS_REQUESTS), "-t", "get", "--csv"])
+    said = output_of(["redis-benchmark", "-p", str(port), "-c", "16", "-n", str(requests), "-t", "get", "--csv"])
     rate = float(re.search(r'^"GET","([\d.]+)"', said, re.MULTILINE)[1])
-    return REDIS_REQUESTS, REDIS_REQUESTS / rate
+    return requests, requests / rate
 
 
 NGINX = """
@@ -90,26 +92,34 @@ def cpu_seconds(pid):
 
 
 class Server:
-    """Serves whenever it gets a turn. It has answered `warmup` requests by then."""
+    """Serves whenever it gets a turn. It has answered `warmup` requests by then. `tracer` is a command that runs it, on
+    the server's CPU; what they say goes into `log`; and `options` are the load's."""
 
-    def __init__(self, name, directory, environment, warmup):
-        _, command, self.load = SERVERS[name]
+    def __init__(self, name, directory, environment, warmup, tracer=(), log=None, **options):
+        _, command, load = SERVERS[name]
         os.makedirs(directory)
         os.chmod(directory, 0o711)  # nginx's worker is another user
-        self.directory, self.port = directory, services.free_port()
-        log = os.path.join(directory, "log")
-        self.started = services.started(log, pinned(SERVER_CPU, command(directory, self.port)), env=environment)
-        self.process = self.started.__enter__()
-        services.await_answer(self.process, log, lambda: services.listens(self.port))
-        answered = 0
-        while answered < warmup:
-            answered += self.load(self.port)[0]
+        self.directory, self.port, self.answered = directory, services.free_port(), 0
+        self.load = functools.partial(load, self.port, **options)
+        log = log or os.path.join(directory, "log")
+        run = pinned(SERVER_CPU, [*tracer, *command(directory, self.port)])
+        with contextlib.ExitStack() as started:
+            self.process = started.enter_context(services.started(log, run, env=environment))
+            services.await_answer(self.process, log, lambda: services.listens(self.port))
+            while self.answered < warmup:
+                self.serve()
+            self.started = started.pop_all()
+
+    def serve(self):
+        requests, seconds = self.load()
+        self.answered += requests
+        return requests, seconds
 
     def turn(self):
         before = cpu_seconds(self.process.pid)
-        requests, seconds = self.load(self.port)
+        requests, seconds = self.serve()
         return requests / seconds, requests / (cpu_seconds(self.process.pid) - before)
 
     def end(self):
-        self.started.__exit__(None, None, None)
+        self.started.close()
         shutil.rmtree(self.directory)

@@ -108,12 +108,15 @@ def http_server(tls=None):
             serving.join()
 
 
+TRACERS = "strace", "recvshim", "perf", "uftrace", "ltrace"  # those that stay a program's parent
+
+
 def program_of(pid):
     """The program itself, where it was started by way of others that watch it."""
     while True:
         try:
             with open(f"/proc/{pid}/comm", encoding="ascii", errors="replace") as comm:
-                if comm.read().strip() not in ("strace", "recvshim"):
+                if comm.read().strip() not in TRACERS:
                     return pid
             with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
                 pid = int(children.read().split()[0])
