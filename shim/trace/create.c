@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -166,6 +167,7 @@ struct trace_error trace_create(const char *path, const struct trace_options *op
     int fd = open(aside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return failed("cannot be made", errno);
+    fchmod(fd, 0600); /* whatever the umask took: who joins it opens it by its name */
     struct trace_error error = trace_format(fd, options);
     close(fd);
     if (error.what == NULL && link(aside, path) != 0)

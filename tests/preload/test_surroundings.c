@@ -1,0 +1,320 @@
+/* Faults of the program's surroundings: limits, file systems, namespaces, a trace that is cut short or overwritten by
+ * others. The program ends as it does natively, and whatever the trace lacks is told. */
+#include "harness.h"
+
+#include "trace/trace_file.h"
+
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mount.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+TestSuite(surroundings, .init = harness_begin, .fini = harness_end);
+
+/* The command, on the trace; with the library found by it. */
+#define COMMAND(...)                                                                                                   \
+    RUN(.argv = {RECVSHIM_COMMAND, __VA_ARGS__}, .env = {"RECVSHIM_LIBRARY=" RECVSHIM_LIBRARY}, .native = true)
+
+/* One line at most, which says it; none at all for NULL. */
+static void expect_line(const struct finished *job, const char *part)
+{
+    cr_expect_eq(lines_of(job->err), part != NULL, "stderr: %s", job->err);
+    cr_expect(part == NULL || strstr(job->err, part) != NULL, "stderr should say \"%s\": %s", part, job->err);
+}
+
+/* A test for each row of a table: by its index, because a test's process finds no pointers of this one. */
+#define ROWS(test, table)                                                                                              \
+    ParameterizedTestParameters(surroundings, test)                                                                    \
+    {                                                                                                                  \
+        static size_t indices[sizeof table / sizeof table[0]];                                                         \
+        for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)                                                    \
+            indices[i] = i;                                                                                            \
+        return cr_make_param_array(size_t, indices, sizeof table / sizeof table[0]);                                   \
+    }                                                                                                                  \
+    ParameterizedTest(const size_t *index, surroundings, test)
+
+/* ---- a trace that is cut short while it is written ---- */
+
+struct bus_row {
+    const char *sigbus; /* what the program does with it */
+    const char *threads;
+    bool killed; /* the kernel asks nobody */
+};
+static const struct bus_row bus_rows[] = {
+    {"sigbus=default", "threads=4", false}, {"sigbus=handled", "threads=4", false}, {"sigbus=once", "threads=1", false},
+    {"sigbus=ignored", "threads=4", true},  {"sigbus=blocked", "threads=4", true},
+};
+
+ROWS(cut_short_by_any_use_of_sigbus, bus_rows)
+{
+    const struct bus_row *row = &bus_rows[*index];
+    /* Nothing, a page, all that is mapped read-only, and half. */
+    static const char *const sizes[] = {"size=0", "size=4096", "size=65536", "size=600000"};
+    char trace[256];
+    snprintf(trace, sizeof trace, "trace=%s", trace_path());
+    struct finished native = RUN(.argv = {"bus", row->sigbus, row->threads}, .native = true);
+    cr_assert(exited_with(&native, 0));
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        unlink(trace_path());
+        struct finished job =
+            RUN(.argv = {"bus", row->sigbus, row->threads, trace, sizes[i]}, .env = {"RECVSHIM_SIZE=1M"});
+        expect_line(&job, NULL);
+        if (row->killed) {
+            cr_expect(killed_by(&job, SIGBUS), "%s %s", row->sigbus, sizes[i]);
+        } else {
+            cr_expect_eq(job.status, native.status, "%s %s: status %#x", row->sigbus, sizes[i], (unsigned)job.status);
+            cr_expect_str_eq(job.out, native.out, "%s %s", row->sigbus, sizes[i]);
+        }
+        struct finished show = COMMAND("show", trace_path());
+        cr_expect(exited_with(&show, 1));
+        expect_line(&show, strcmp(sizes[i], "size=0") == 0 ? "is not a recvshim trace" : "has been truncated");
+    }
+}
+
+/* Those who have it go on in the old one, and those who come find what is there now. */
+Test(surroundings, replaced_in_use)
+{
+    char count[256];
+    snprintf(count, sizeof count, "%s", path_of("count"));
+    int file = open(count, O_RDWR | O_CREAT, 0600);
+    cr_assert(file >= 0 && ftruncate(file, 4096) == 0);
+    struct running first = start(&(struct job){.argv = {"counted", count, "100"}, .env = {"RECVSHIM_SIZE=1M"}});
+    for (uint64_t counted = 0; counted < 50;)
+        cr_assert_eq(pread(file, &counted, sizeof counted, 0), (ssize_t)sizeof counted);
+    cr_assert_eq(rename(trace_path(), path_of("old")), 0);
+    int other = open(trace_path(), O_WRONLY | O_CREAT | O_EXCL, 0600);
+    cr_assert_eq(write(other, "dear diary", 10), 10);
+    close(other);
+
+    struct finished job = RUN(.argv = {"calls"});
+    cr_expect(exited_with(&job, 3));
+    expect_line(&job, "is not a recvshim trace; nothing is traced");
+    for (uint64_t counted = 0; counted < 100;)
+        cr_assert_eq(pread(file, &counted, sizeof counted, 0), (ssize_t)sizeof counted);
+    kill(first.pid, SIGKILL);
+    struct finished killed = finish(first);
+    cr_expect_str_empty(killed.err);
+    struct ring ring = read_receives(path_of("old"));
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 100);
+    struct stat now;
+    cr_expect(stat(trace_path(), &now) == 0 && now.st_size == 10);
+}
+
+/* ---- limits and places ---- */
+
+/* Status 77: not permitted here. */
+static void need(bool worked)
+{
+    if (!worked)
+        _exit(77);
+}
+
+static void limit(int resource, rlim_t value)
+{
+    need(setrlimit(resource, &(struct rlimit){value, value}) == 0);
+}
+
+/* libc's headers number them by an enumeration in C++ and in strict C alone. */
+#define LIMITED(name, resource, value)                                                                                 \
+    static void name(void)                                                                                             \
+    {                                                                                                                  \
+        limit((int)(resource), value);                                                                                 \
+    }
+LIMITED(little_address_space, RLIMIT_AS, 20 << 20)
+LIMITED(space_for_the_trace_alone, RLIMIT_AS, 14 << 20)
+LIMITED(little_data, RLIMIT_DATA, 8 << 20)
+LIMITED(little_stack, RLIMIT_STACK, 64 << 10)
+LIMITED(no_locked_memory, RLIMIT_MEMLOCK, 0)
+LIMITED(no_processes, RLIMIT_NPROC, 0)
+LIMITED(no_core, RLIMIT_CORE, 0)
+
+static void nobody(void)
+{
+    need(chmod(path_of(""), 0777) == 0 && setgroups(0, NULL) == 0 && setgid(65534) == 0 && setuid(65534) == 0);
+}
+
+static void masked(void)
+{
+    umask(0777);
+}
+
+static void nobody_masked(void)
+{
+    nobody();
+    masked();
+}
+
+static void nowhere(void)
+{
+    need(mkdir(path_of("cwd"), 0700) == 0 && chdir(path_of("cwd")) == 0 && rmdir(path_of("cwd")) == 0);
+}
+
+static void own_mounts(void)
+{
+    need(unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+}
+
+static void without_proc(void)
+{
+    own_mounts();
+    need(umount2("/proc", MNT_DETACH) == 0);
+}
+
+static void in_place(const char *type, unsigned long flags, const char *options)
+{
+    own_mounts();
+    need(mkdir(path_of("place"), 0700) == 0 && mount("none", path_of("place"), type, flags, options) == 0);
+}
+
+static void read_only(void)
+{
+    in_place("tmpfs", MS_RDONLY, NULL);
+}
+
+static void without_inodes(void)
+{
+    in_place("tmpfs", 0, "nr_inodes=1");
+}
+
+/* Large pages, as an administrator may have them everywhere: 2 MiB at a time. */
+static void in_huge_pages(void)
+{
+    in_place("tmpfs", 0, "huge=always");
+}
+
+/* Memory of its own kind, which has no other pages, and here none at all. */
+static void in_hugetlbfs(void)
+{
+    in_place("hugetlbfs", 0, NULL);
+}
+
+static void in_a_later_time(void)
+{
+    need(unshare(CLONE_NEWTIME) == 0);
+    int fd = open("/proc/self/timens_offsets", O_WRONLY);
+    static const char offsets[] = "monotonic 864000 0\nboottime 864000 0\n";
+    need(fd >= 0 && write(fd, offsets, sizeof offsets - 1) == (ssize_t)sizeof offsets - 1);
+    close(fd);
+}
+
+struct place_row {
+    const char *name;
+    void (*prepare)(void);
+    const char *env[3];
+    const char *line; /* on stderr */
+    bool traced;
+};
+#define IN_PLACE "RECVSHIM_TRACE=place/trace" /* replaced by the full path */
+static const struct place_row place_rows[] = {
+    {"RLIMIT_AS", little_address_space, {NULL}, "cannot be mapped: Cannot allocate memory; nothing is traced", false},
+    {"RLIMIT_AS of rules",
+     space_for_the_trace_alone,
+     {"RECVSHIM_SIZE=64K"},
+     "rules that come later cannot be followed: Cannot allocate memory; the rest is traced",
+     true},
+    {"RLIMIT_DATA", little_data, {NULL}, "rules that come later cannot be followed", true},
+    {"RLIMIT_STACK", little_stack, {NULL}, NULL, true},
+    {"RLIMIT_MEMLOCK", no_locked_memory, {NULL}, NULL, true},
+    {"RLIMIT_NPROC", no_processes, {NULL}, NULL, true},
+    {"RLIMIT_CORE", no_core, {NULL}, NULL, true},
+    {"umask", masked, {NULL}, NULL, true},
+    {"umask, not root", nobody_masked, {NULL}, NULL, true},
+    {"HOME", NULL, {"HOME", "PATH", "LANG"}, NULL, true},
+    {"no working directory", nowhere, {NULL}, NULL, true},
+    {"no working directory, relative", nowhere, {"RECVSHIM_TRACE=trace"}, "cannot be made: No such file", false},
+    {"no /proc", without_proc, {NULL}, NULL, true},
+    {"read-only", read_only, {IN_PLACE}, "cannot be made: Read-only file system; nothing is traced", false},
+    {"no inodes", without_inodes, {IN_PLACE}, "cannot be made: No space left on device; nothing is traced", false},
+    {"huge pages", in_huge_pages, {IN_PLACE}, NULL, false /* its place goes with it */},
+    {"hugetlbfs", in_hugetlbfs, {IN_PLACE}, "cannot be made", false},
+    {"time namespace", in_a_later_time, {NULL}, NULL, true},
+};
+
+ROWS(wherever_it_runs, place_rows)
+{
+    const struct place_row *row = &place_rows[*index];
+    NOT_UNDER_QEMU("limits are its own");
+    struct job job = {.argv = {"calls"}, .prepare = row->prepare, .native = true};
+    char place[256];
+    snprintf(place, sizeof place, "RECVSHIM_TRACE=%s", path_of("place/trace"));
+    for (size_t i = 0; i < 3; i++)
+        job.env[i] = row->env[i] != NULL && strcmp(row->env[i], IN_PLACE) == 0 ? place : row->env[i];
+    struct finished native = finish(start(&job));
+    if (!WIFEXITED(native.status) || WEXITSTATUS(native.status) != 3)
+        SKIP("%s: not permitted here, or nothing runs so: status %#x, %s", row->name, (unsigned)native.status,
+             native.err);
+    rmdir(path_of("place"));
+    job.native = false;
+    struct finished traced = finish(start(&job));
+    cr_expect(exited_with(&traced, 3), "%s", row->name);
+    cr_expect_eq(said(&traced, "recv_bytes"), 572, "%s", row->name);
+    cr_expect_eq(said(&traced, "recvfrom_bytes"), 572, "%s", row->name);
+    cr_expect_eq(lines_of(traced.err), row->line != NULL, "%s: stderr: %s", row->name, traced.err);
+    cr_expect(row->line == NULL || strstr(traced.err, row->line) != NULL, "%s: stderr: %s", row->name, traced.err);
+    if (!row->traced)
+        return;
+    struct stat file;
+    cr_assert_eq(stat(trace_path(), &file), 0, "%s", row->name);
+    cr_expect_eq(file.st_mode & 07777U, 0600, "%s: mode %o", row->name, (unsigned)file.st_mode);
+    struct ring ring = read_receives(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 8, "%s", row->name);
+}
+
+/* ---- descriptors ---- */
+
+static unsigned int closed; /* a set of 0 to 2 */
+
+static void close_them(void)
+{
+    for (int fd = 0; fd <= 2; fd++)
+        if ((closed >> fd & 1) != 0)
+            close(fd);
+}
+
+/* What it opens for a moment gets these numbers; the program finds them as they were, and no line of ours where it
+ * writes its own. */
+Test(surroundings, without_standard_descriptors)
+{
+    for (closed = 1; closed < 8; closed++) {
+        unlink(trace_path());
+        struct finished native = RUN(.argv = {"calls"}, .prepare = close_them, .native = true);
+        struct finished job = RUN(.argv = {"calls"}, .prepare = close_them);
+        cr_expect_eq(job.status, native.status, "%#x closed: status %#x, natively %#x", closed, (unsigned)job.status,
+                     (unsigned)native.status);
+        cr_expect_str_empty(job.err);
+        struct ring ring = read_receives(trace_path());
+        expect_complete(&ring);
+        cr_expect_eq(ring.count, 8, "%#x closed", closed);
+        job = RUN(.argv = {"calls"}, .prepare = close_them, .env = {"RECVSHIM_TRACE=/missing/trace"});
+        cr_expect_eq(job.status, native.status, "%#x closed, no trace: status %#x", closed, (unsigned)job.status);
+    }
+}
+
+static void three_descriptors(void)
+{
+    close(STDIN_FILENO);
+    limit((int)RLIMIT_NOFILE, 3);
+}
+
+/* One descriptor is enough, as it is for the loader. */
+Test(surroundings, few_descriptors)
+{
+    NOT_UNDER_QEMU("it needs descriptors of its own");
+    struct finished job = RUN(.argv = {"/bin/sh", "-c", "exit 3"}, .prepare = three_descriptors);
+    cr_expect(exited_with(&job, 3));
+    expect_line(&job, NULL);
+    struct ring ring = read_trace(trace_path());
+    cr_expect_str_eq(events_of(&ring), "<>");
+}
