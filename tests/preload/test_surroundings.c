@@ -318,3 +318,222 @@ Test(surroundings, few_descriptors)
     struct ring ring = read_trace(trace_path());
     cr_expect_str_eq(events_of(&ring), "<>");
 }
+
+/* ---- the command ---- */
+
+static void little_files(void)
+{
+    limit((int)RLIMIT_FSIZE, 2000);
+}
+
+/* Past the limit the kernel sends SIGXFSZ, which ends a process: the program's own is the program's, and ours would lose
+ * its status. */
+Test(surroundings, output_beyond_the_limit_on_file_sizes)
+{
+    RUN(.argv = {"threads", "each=1000"});
+    const char *events = path_of("events");
+    struct job job = {.argv = {RECVSHIM_COMMAND, "run", "--trace", trace_path(), "-o", events, victim_path("threads"),
+                               "each=100000"},
+                      .env = {"RECVSHIM_LIBRARY=" RECVSHIM_LIBRARY},
+                      .prepare = little_files,
+                      .native = true};
+    struct finished run = finish(start(&job));
+    cr_expect(exited_with(&run, 0));
+    cr_expect_eq(said(&run, "received0"), 100000);
+    expect_line(&run, "events: cannot be written: File too large; the program goes on");
+    struct job show = {.argv = {RECVSHIM_COMMAND, "show", "-o", events, trace_path()},
+                       .prepare = little_files,
+                       .native = true};
+    struct finished shown = finish(start(&show));
+    cr_expect(exited_with(&shown, 1));
+    expect_line(&shown, "events: cannot be written: File too large");
+
+    const char *own[] = {"-q", "/bin/sh", "-c", "exec head -c 3000 /dev/zero >\"$0\"", path_of("own")};
+    memcpy(&job.argv[4], own, sizeof own);
+    job.argv[9] = NULL;
+    run = finish(start(&job));
+    cr_expect(exited_with(&run, 128 + SIGXFSZ), "as natively");
+}
+
+Test(surroundings, command_without_proc)
+{
+    struct job job = {.argv = {RECVSHIM_COMMAND, "run", victim_path("calls")},
+                      .env = {"RECVSHIM_LIBRARY=" RECVSHIM_LIBRARY},
+                      .prepare = without_proc,
+                      .native = true};
+    struct finished run = finish(start(&job));
+    if (WIFEXITED(run.status) && WEXITSTATUS(run.status) == 77)
+        SKIP("mount namespaces are not permitted here");
+    cr_expect(exited_with(&run, 125));
+    expect_line(&run, "trace in memory: is reached through /proc, which is not mounted; give --trace a file");
+    const char *file[] = {"-o", path_of("events"), "--trace", trace_path(), victim_path("calls")};
+    memcpy(&job.argv[2], file, sizeof file);
+    run = finish(start(&job));
+    cr_expect(exited_with(&run, 3));
+    struct ring ring = read_receives(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 8);
+    const char *process[] = {"show", "-p", "1", NULL};
+    memcpy(&job.argv[1], process, sizeof process);
+    run = finish(start(&job));
+    cr_expect(exited_with(&run, 1));
+    expect_line(&run, "process 1: cannot be looked into: /proc is not mounted");
+}
+
+/* ---- many short-lived processes ---- */
+
+struct brief_row {
+    const char *way, *size;
+    uint64_t entries; /* in the table of processes */
+    bool overwrites;
+};
+static const struct brief_row brief_rows[] = {
+    {"way=fork", "RECVSHIM_SIZE=32M", 8192, false},
+    {"way=spawn", "RECVSHIM_SIZE=16M", 4096, false},
+    {"way=fork", "RECVSHIM_SIZE=256K", 64, true},
+};
+enum { BRIEF = 5000 };
+
+static void expect_each_once(const struct ring *ring)
+{
+    cr_expect_eq(count_events(ring, RECVSHIM_EVENT_START), BRIEF + 1);
+    cr_expect_eq(count_events(ring, RECVSHIM_EVENT_RECEIVE), BRIEF);
+    cr_expect_eq(count_events(ring, RECVSHIM_EVENT_EXIT), BRIEF + 1);
+    long long statuses = 0;
+    for (long long i = 0; i < ring->count; i++)
+        if (ring->records[i].event == RECVSHIM_EVENT_EXIT)
+            statuses += ring->records[i].result;
+    long long expected = 0;
+    for (long long i = 0; i < BRIEF; i++)
+        expected += i % 101;
+    cr_expect_eq(statuses, expected);
+}
+
+ROWS(short_lived_processes, brief_rows)
+{
+    const struct brief_row *row = &brief_rows[*index];
+    if (strcmp(row->way, "way=spawn") == 0)
+        NOT_UNDER_QEMU("it runs no program of its machine by exec");
+    char processes[32], line[128];
+    snprintf(processes, sizeof processes, "processes=%d", BRIEF);
+    struct finished job = RUN(.argv = {"brief", row->way, processes}, .env = {row->size});
+    cr_assert(exited_with(&job, 0));
+    expect_line(&job, NULL);
+    cr_expect_eq(said(&job, "right"), BRIEF);
+    struct ring ring = read_trace(trace_path());
+    cr_expect_eq(ring.header.processes, row->entries);
+    cr_expect_eq(ring.process_count, row->entries < BRIEF + 1 ? (long long)row->entries : BRIEF + 1);
+    cr_expect_eq(ring.positions, 3 * BRIEF + 2);
+    cr_expect_eq(ring.torn + ring.unfinished + ring.dropped, 0);
+    if (!row->overwrites)
+        expect_each_once(&ring);
+
+    /* What is printed and what is said to be lost make up what was recorded; and who has no name is told. */
+    struct finished show = COMMAND("show", trace_path());
+    cr_expect(exited_with(&show, 0));
+    snprintf(line, sizeof line, "%lld of %lld events lost: %lld overwritten, 0 dropped", ring.positions - ring.count,
+             ring.positions, ring.positions - ring.count);
+    cr_expect_eq(lines_of(show.out), ring.count);
+    cr_expect_eq(strstr(show.err, line) != NULL, row->overwrites, "stderr should say \"%s\": %s", line, show.err);
+    snprintf(line, sizeof line, "%d of %d processes found no room in its table", BRIEF + 1 - (int)row->entries,
+             BRIEF + 1);
+    cr_expect_eq(strstr(show.err, line) != NULL, row->entries < BRIEF + 1, "stderr should say \"%s\": %s", line,
+                 show.err);
+    struct finished stats = COMMAND("stats", trace_path());
+    cr_expect_eq(strstr(stats.err, line) != NULL, row->entries < BRIEF + 1, "stderr should say \"%s\": %s", line,
+                 stats.err);
+}
+
+/* ---- a trace that others write to ---- */
+
+/* What somebody with the right to write may leave anywhere in it, ahead of what is read next. */
+static const uint64_t hostile[] = {0, 1, 2, 3, UINT64_MAX, UINT64_MAX - 1, UINT64_C(1) << 63, UINT32_MAX, 513, 4096};
+
+static uint64_t random_of(uint64_t *state)
+{
+    *state = *state * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return *state >> 16;
+}
+
+static void spoil(int fd, const struct recvshim_layout *layout, int part, uint64_t *state)
+{
+    /* The header; the switches and first rules; the counters; rules' counts; cursors; processes, names and slots. */
+    const uint64_t ranges[][2] = {{0, sizeof(struct recvshim_header)},
+                                  {RECVSHIM_CONTROL_OFFSET, 256},
+                                  {layout->counters, sizeof(struct recvshim_counters)},
+                                  {layout->rules, 1024},
+                                  {layout->cursors, 512},
+                                  {layout->processes, layout->size - layout->processes}};
+    uint64_t draw = random_of(state);
+    uint64_t value = draw % 4 == 0 ? random_of(state) << 40 ^ random_of(state) : hostile[draw / 4 % 10];
+    uint64_t place = ranges[part][0] + random_of(state) % (ranges[part][1] / 4) * 4;
+    size_t size = draw / 64 % 2 == 0 ? 4 : 8;
+    if (place + size <= layout->size)
+        cr_assert_eq(pwrite(fd, &value, size, (off_t)place), (ssize_t)size);
+}
+
+/* It may be refused, with a line; it may not crash, hang or disturb. */
+static void expect_unharmed(const struct finished *job, const char *where)
+{
+    cr_expect(exited_with(job, 3), "%s", where);
+    cr_expect_eq(said(job, "recv_bytes") + said(job, "recvfrom_bytes"), 1144, "%s", where);
+    cr_expect(job->err[0] == '\0' || (lines_of(job->err) == 1 && strncmp(job->err, "recvshim: RECVSHIM_", 19) == 0),
+              "%s: %s", where, job->err);
+}
+
+static bool runs(const struct running *running)
+{
+    siginfo_t end = {0};
+    return waitid(P_PID, (id_t)running->pid, &end, WEXITED | WNOHANG | WNOWAIT) == 0 && end.si_pid == 0;
+}
+
+static void expect_read_or_refused(const char *verb, const char *option, const char *where)
+{
+    struct finished job = COMMAND(verb, trace_path(), option);
+    cr_expect(WIFEXITED(job.status) && WEXITSTATUS(job.status) <= 1, "%s: %s: status %#x, %s", where, verb,
+              (unsigned)job.status, job.err);
+    cr_expect(WEXITSTATUS(job.status) == 0 || lines_of(job.err) >= 1, "%s: %s fails and says nothing", where, verb);
+}
+
+Test(surroundings, spoilt_while_in_use)
+{
+    static const char *const parts[] = {"header", "control", "counters", "rules", "cursors", "the rest"};
+    enum { ROUNDS = 4, SPOILS = 60 };
+    for (int part = 0; part < 6; part++) {
+        uint64_t state = (uint64_t)part + 1;
+        unlink(trace_path());
+        struct running running = start(&(struct job){.argv = {"threads", "threads=3", "each=100000"},
+                                                     .env = {"RECVSHIM_SIZE=256K", "RECVSHIM_FULL=overwrite"}});
+        while (access(trace_path(), F_OK) != 0)
+            usleep(1000);
+        struct ring ring = read_trace(trace_path());
+        struct recvshim_layout layout =
+            recvshim_layout(ring.header.shards, ring.header.slots, ring.header.processes, ring.header.names);
+        free_ring(&ring);
+        int fd = open(trace_path(), O_RDWR);
+        char good[sizeof(struct recvshim_header)];
+        cr_assert_eq(pread(fd, good, sizeof good, 0), (ssize_t)sizeof good);
+        int met = 0;
+        for (int round = 0; round < ROUNDS; round++) {
+            char where[64];
+            snprintf(where, sizeof where, "%s, round %d", parts[part], round);
+            for (int i = 0; i < SPOILS; i++)
+                spoil(fd, &layout, part, &state);
+            met += runs(&running);
+            struct finished job = RUN(.argv = {"calls"});
+            expect_unharmed(&job, where);
+            expect_read_or_refused("show", NULL, where);
+            expect_read_or_refused("stats", NULL, where);
+            expect_read_or_refused("control", NULL, where);
+            expect_read_or_refused("control", "--clear-faults", where);
+            cr_assert_eq(pwrite(fd, good, sizeof good, 0), (ssize_t)sizeof good); /* each round gets as far as the maps */
+        }
+        close(fd);
+        struct finished job = finish(running);
+        cr_expect_gt(met, 0, "%s: it ended before anything was spoilt: let it receive more", parts[part]);
+        cr_expect(exited_with(&job, 0), "%s", parts[part]);
+        cr_expect_eq(said(&job, "received0") + said(&job, "received1") + said(&job, "received2"), 300000, "%s",
+                     parts[part]);
+        cr_expect_str_empty(job.err);
+    }
+}

@@ -29,7 +29,7 @@ static pid_t begin(char **argv, const char *way, int status)
     snprintf(text, sizeof text, "status=%d", status);
     if (strcmp(way, "spawn") == 0) {
         char *child[] = {argv[0], text, NULL};
-        must(posix_spawn(&pid, argv[0], NULL, NULL, child, environ) == 0, "posix_spawn");
+        must(posix_spawn(&pid, "/proc/self/exe", NULL, NULL, child, environ) == 0, "posix_spawn");
         return pid;
     }
     pid = fork();
