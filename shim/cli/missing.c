@@ -20,7 +20,8 @@ void missing_report_processes(const struct trace *trace, const struct process_li
 {
     const uint32_t room = trace->header.processes;
     if (known->claimed > room)
-        message("%s: %" PRIu64 " of %" PRIu64 " processes found no room in its table, and have no name and no parent; %s",
+        message("%s: %" PRIu64 " of %" PRIu64
+                " processes found no room in its table, and have no name and no parent; %s",
                 name, known->claimed - room, known->claimed,
                 room < RECVSHIM_MAX_PROCESSES ? "a larger --size has room for more" : "there is never room for more");
 }

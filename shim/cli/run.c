@@ -274,7 +274,7 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
     char words[OVERRULED_WORDS_MAX];
     struct overruled overruled;
     bool feeding = true, ended = false, written = true, looking = overruled_begin(&overruled, feed->trace);
-    family_begin(&family, &feed->processes, launch->pid, started);
+    family_begin(&family, feed->trace, &feed->processes, launch->pid, started);
     feed->observe = family_observe;
     feed->observe_context = &family;
     while (!ended) {

@@ -326,24 +326,23 @@ static void little_files(void)
     limit((int)RLIMIT_FSIZE, 2000);
 }
 
-/* Past the limit the kernel sends SIGXFSZ, which ends a process: the program's own is the program's, and ours would lose
- * its status. */
+/* Past the limit the kernel sends SIGXFSZ, which ends a process: the program's own is the program's, and ours would
+ * lose its status. */
 Test(surroundings, output_beyond_the_limit_on_file_sizes)
 {
     RUN(.argv = {"threads", "each=1000"});
     const char *events = path_of("events");
-    struct job job = {.argv = {RECVSHIM_COMMAND, "run", "--trace", trace_path(), "-o", events, victim_path("threads"),
-                               "each=100000"},
-                      .env = {"RECVSHIM_LIBRARY=" RECVSHIM_LIBRARY},
-                      .prepare = little_files,
-                      .native = true};
+    struct job job = {
+        .argv = {RECVSHIM_COMMAND, "run", "--trace", trace_path(), "-o", events, victim_path("threads"), "each=100000"},
+        .env = {"RECVSHIM_LIBRARY=" RECVSHIM_LIBRARY},
+        .prepare = little_files,
+        .native = true};
     struct finished run = finish(start(&job));
     cr_expect(exited_with(&run, 0));
     cr_expect_eq(said(&run, "received0"), 100000);
     expect_line(&run, "events: cannot be written: File too large; the program goes on");
-    struct job show = {.argv = {RECVSHIM_COMMAND, "show", "-o", events, trace_path()},
-                       .prepare = little_files,
-                       .native = true};
+    struct job show = {
+        .argv = {RECVSHIM_COMMAND, "show", "-o", events, trace_path()}, .prepare = little_files, .native = true};
     struct finished shown = finish(start(&show));
     cr_expect(exited_with(&shown, 1));
     expect_line(&shown, "events: cannot be written: File too large");
@@ -378,6 +377,20 @@ Test(surroundings, command_without_proc)
     run = finish(start(&job));
     cr_expect(exited_with(&run, 1));
     expect_line(&run, "process 1: cannot be looked into: /proc is not mounted");
+}
+
+/* Memory of `run` is reached through its own /proc; who sees another one has the library, and no trace. */
+Test(surroundings, run_into_a_pid_namespace)
+{
+    static const char sleep[] = "unshare --pid --fork --mount-proc sleep 1 || exit 77";
+    struct finished run = COMMAND("run", "-o", path_of("events"), "/bin/sh", "-c", sleep);
+    if (WIFEXITED(run.status) && WEXITSTATUS(run.status) == 77)
+        SKIP("pid namespaces are not permitted here");
+    cr_expect(exited_with(&run, 0));
+    expect_line(&run, "sleep) was not traced: it has the library, but not this trace: ");
+    run = COMMAND("run", "-o", path_of("events"), "--trace", trace_path(), "/bin/sh", "-c", sleep);
+    cr_expect(exited_with(&run, 0));
+    cr_expect_null(strstr(run.err, "was not traced"), "%s", run.err);
 }
 
 /* ---- many short-lived processes ---- */
@@ -526,7 +539,8 @@ Test(surroundings, spoilt_while_in_use)
             expect_read_or_refused("stats", NULL, where);
             expect_read_or_refused("control", NULL, where);
             expect_read_or_refused("control", "--clear-faults", where);
-            cr_assert_eq(pwrite(fd, good, sizeof good, 0), (ssize_t)sizeof good); /* each round gets as far as the maps */
+            cr_assert_eq(pwrite(fd, good, sizeof good, 0),
+                         (ssize_t)sizeof good); /* each round gets as far as the maps */
         }
         close(fd);
         struct finished job = finish(running);

@@ -1,6 +1,6 @@
-/* `processes` short-lived processes, `at_once` of them at a time, each of which receives one byte and ends with a status
- * of its own. way=fork: children that go on in this program; way=spawn: programs of their own. Says how many ended as
- * they should, and the nanoseconds that all took. */
+/* `processes` short-lived processes, `at_once` of them at a time, each of which receives one byte and ends with a
+ * status of its own. way=fork: children that go on in this program; way=spawn: programs of their own. Says how many
+ * ended as they should, and the nanoseconds that all took. */
 #include "victim.h"
 
 #include <spawn.h>

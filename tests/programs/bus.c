@@ -1,4 +1,5 @@
-/* Threads receive while the trace (trace=PATH) is cut down to `size` bytes, and go on. What the program does with SIGBUS:
+/* Threads receive while the trace (trace=PATH) is cut down to `size` bytes, and go on. What the program does with
+ * SIGBUS:
  *
  *   sigbus=default   nothing
  *   sigbus=handled   it has a handler, by which it mends maps of its own that shrank, all the while and in the end
