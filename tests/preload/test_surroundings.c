@@ -272,6 +272,49 @@ ROWS(wherever_it_runs, place_rows)
     cr_expect_eq(ring.count, 8, "%s", row->name);
 }
 
+/* ---- a limit on memory ---- */
+
+static const char *cgroup; /* made by the first that is prepared for it */
+
+static void write_line(const char *file, long long number)
+{
+    char path[256], text[32];
+    snprintf(path, sizeof path, "%s/%s", cgroup, file);
+    int fd = open(path, O_WRONLY), length = snprintf(text, sizeof text, "%lld\n", number);
+    need(fd >= 0 && write(fd, text, (size_t)length) == length);
+    close(fd);
+}
+
+static void in_little_memory(void)
+{
+    mkdir(cgroup, 0700);
+    write_line(strncmp(cgroup, "/sys/fs/cgroup/memory/", 22) == 0 ? "memory.limit_in_bytes" : "memory.max", 12 << 20);
+    write_line("cgroup.procs", getpid());
+}
+
+/* A trace of 16 MiB would be the end of a program that may have 12. */
+Test(surroundings, little_memory)
+{
+    NOT_UNDER_QEMU("it has memory of its own");
+    char name[128];
+    bool first = access("/sys/fs/cgroup/memory/cgroup.procs", F_OK) == 0;
+    snprintf(name, sizeof name, "/sys/fs/cgroup/%srecvshim-test-%d", first ? "memory/" : "", (int)getpid());
+    cgroup = name;
+    struct finished native = RUN(.argv = {"calls"}, .prepare = in_little_memory, .native = true);
+    struct finished job = RUN(.argv = {"calls"}, .prepare = in_little_memory);
+    unlink(trace_path());
+    struct finished less = RUN(.argv = {"calls"}, .prepare = in_little_memory, .env = {"RECVSHIM_SIZE=1M"});
+    rmdir(cgroup);
+    if (!WIFEXITED(native.status) || WEXITSTATUS(native.status) != 3)
+        SKIP("no cgroup for memory here: status %#x", (unsigned)native.status);
+    cr_expect(exited_with(&job, 3));
+    expect_line(&job, "would take more than half of its cgroup's memory: give a smaller size, or a file on a disk; "
+                      "nothing is traced");
+    cr_expect(exited_with(&less, 3));
+    expect_line(&less, NULL);
+    cr_expect_eq(read_receives(trace_path()).count, 8);
+}
+
 /* ---- descriptors ---- */
 
 static unsigned int closed; /* a set of 0 to 2 */
