@@ -4,6 +4,7 @@
 #include "fault_options.h"
 #include "guard.h"
 #include "message.h"
+#include "missing.h"
 #include "options.h"
 #include "stop.h"
 
@@ -153,6 +154,8 @@ static int print(const struct arguments *arguments, const struct trace *trace, c
     output_flush(&output);
 
     int status = STATUS_DONE;
+    if (!changes(arguments) && state.known && state.written)
+        missing_report_processes(trace, &state.running, name);
     if (output.error != 0 && output.error != EPIPE) {
         message("%s: cannot be written: %s", output_options_name(&arguments->output), strerror(output.error));
         status = STATUS_FAILED;

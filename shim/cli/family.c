@@ -2,6 +2,7 @@
 
 #include "message.h"
 #include "trace/clock.h"
+#include "trace/locate.h"
 
 #include <dirent.h>
 #include <errno.h>
@@ -14,12 +15,15 @@
 
 #define MEMBERS_MAX    4096
 #define DEPARTURES_MAX (1U << 20)
-#define SHARE          100      /* of the time is what looking takes at most, in the long run */
-#define CREDIT_NS      20000000 /* and what it may take at once: most children are started early */
+#define SHARE          100       /* of the time is what looking takes at most, in the long run */
+#define CREDIT_NS      20000000  /* and what it may take at once: most children are started early */
+#define JOINING_NS     100000000 /* from the loading of the library to its constructor */
 
-void family_begin(struct family *family, const struct process_list *known, pid_t pid, uint64_t since)
+void family_begin(struct family *family, const struct trace *trace, const struct process_list *known, pid_t pid,
+                  uint64_t since)
 {
     memset(family, 0, sizeof *family);
+    family->trace = trace;
     family->known = known;
     family->pid = pid;
     family->since = family->looked = since;
@@ -143,6 +147,23 @@ static void judge_hidden(struct family *family, struct member *member, const str
                   "library");
 }
 
+/* Whether it has the library, and the trace as well: by what it wrote there, or where its pid is another there (in a
+ * pid namespace) by its maps. One that is neither may be about to join. */
+static void judge_loaded(struct family *family, struct member *member, const struct running *running)
+{
+    if (has_registered(family, running->pid) || locate_has(running->pid, family->trace) != LOCATE_NO) {
+        note_program(family, running->program);
+        member->state = MEMBER_TRACED;
+    } else if (member->apart == 0) {
+        member->apart = family->looked;
+    } else if (family->looked - member->apart > JOINING_NS) {
+        note_lost(
+            family, member, running, INSPECT_TRACEABLE,
+            "has the library, but not this trace: RECVSHIM_TRACE is not in its environment, or leads nowhere from "
+            "there, as from a pid namespace of its own: give --trace a file that it sees");
+    }
+}
+
 static void judge(struct family *family, struct member *member)
 {
     static struct running running; /* too large for a stack, both of them */
@@ -157,8 +178,7 @@ static void judge(struct family *family, struct member *member)
     running_inspect(&running, &inspection);
     enum inspect_verdict verdict = inspection.verdict;
     if (verdict == INSPECT_TRACEABLE) {
-        note_program(family, running.program);
-        member->state = MEMBER_TRACED;
+        judge_loaded(family, member, &running);
     } else if (verdict == INSPECT_UNLOADED && !running.settled) {
         member->state = MEMBER_NEW;
     } else if (verdict == INSPECT_UNLOADED && running.preloaded == ANSWER_NO) {
@@ -245,6 +265,7 @@ static bool look_at(struct family *family, size_t index)
     }
     now.lost = before.lost;
     bool same = is_same_image(&before, &now);
+    now.apart = same ? before.apart : 0;
     if (same && before.state != MEMBER_NEW)
         now.state = before.state;
     else
@@ -363,6 +384,8 @@ static bool say_lost(const struct family *family, const struct family_end *end)
         char more[48] = "";
         if (end->told && lost->pid == family->pid)
             continue;
+        if (lost->verdict == INSPECT_TRACEABLE && has_registered(family, lost->pid))
+            continue; /* it was very slow to join */
         if (lost->others > 0)
             snprintf(more, sizeof more, " and %zu more like it", lost->others);
         message("%s: process %d (%s)%s was not traced: it %s", end->name, (int)lost->pid,

@@ -27,9 +27,10 @@ struct member {
         MEMBER_TRACED,
         MEMBER_LOST,
     } state;
-    size_t lost;   /* of the family's `lost`, from 1, what it is counted with; 0: it is not */
-    uint64_t seen; /* traced, at the last look; 0: not then */
-    uint64_t kept; /* at the look before, in the same image: it did not just pass through it */
+    uint64_t apart; /* when it was first found to have the library and not the trace; 0: it was not */
+    size_t lost;    /* of the family's `lost`, from 1, what it is counted with; 0: it is not */
+    uint64_t seen;  /* traced, at the last look; 0: not then */
+    uint64_t kept;  /* at the look before, in the same image: it did not just pass through it */
 };
 
 /* One that was not traced, and the others like it. */
@@ -49,6 +50,7 @@ struct departure {
 };
 
 struct family {
+    const struct trace *trace;
     const struct process_list *known; /* who began to write to the trace: it may grow */
     pid_t pid;                        /* the eldest */
     uint64_t since;                   /* when it was started, on the trace's clock */
@@ -66,7 +68,8 @@ struct family {
     size_t program_count;
 };
 
-void family_begin(struct family *family, const struct process_list *known, pid_t pid, uint64_t since);
+void family_begin(struct family *family, const struct trace *trace, const struct process_list *known, pid_t pid,
+                  uint64_t since);
 void family_free(struct family *family);
 
 /* Look, unless that has cost too much so far: 1 % of a CPU is what it may take. To be called every 20 ms or so. */

@@ -4,6 +4,7 @@
 
 #include <argp.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -62,9 +63,24 @@ static void occupy_closed_descriptors(void)
         close(fd);
 }
 
+static void on_file_size(int signal)
+{
+    (void)signal;
+}
+
+/* Past RLIMIT_FSIZE a write then fails, and that is told as of a full disk; SIGXFSZ by default would end `run' without
+ * the program's status. A handler, because that, unlike SIG_IGN, is none any more in the program that is run. */
+static void outlive_file_size(void)
+{
+    struct sigaction now;
+    if (sigaction(SIGXFSZ, NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        sigaction(SIGXFSZ, &(struct sigaction){.sa_handler = on_file_size, .sa_flags = SA_RESTART}, NULL);
+}
+
 int main(int argc, char **argv)
 {
     occupy_closed_descriptors();
+    outlive_file_size();
     if (argc < 2) {
         print_help(stderr);
         return STATUS_USAGE;

@@ -16,6 +16,16 @@ static void read_connections(void *context)
     given->ids = atomic_load_explicit(&given->trace->counters->connections, memory_order_relaxed);
 }
 
+void missing_report_processes(const struct trace *trace, const struct process_list *known, const char *name)
+{
+    const uint32_t room = trace->header.processes;
+    if (known->claimed > room)
+        message("%s: %" PRIu64 " of %" PRIu64
+                " processes found no room in its table, and have no name and no parent; %s",
+                name, known->claimed - room, known->claimed,
+                room < RECVSHIM_MAX_PROCESSES ? "a larger --size has room for more" : "there is never room for more");
+}
+
 bool missing_report(struct trace *trace, const struct filter *filter, uint64_t found, const char *name)
 {
     const struct filter_numbers *wanted = &filter->connections;

@@ -2,6 +2,7 @@
 
 #include "guard.h"
 #include "message.h"
+#include "missing.h"
 #include "reception.h"
 
 #include <inttypes.h>
@@ -135,6 +136,7 @@ void remarks_say(const struct remarks *remarks)
     else if (registered && !told && !said && count_seen(remarks->feed) == remarks->feed->others && !retried && expected)
         say_nothing_seen(remarks);
     feed_report_losses(remarks->feed, remarks->trace_name, remarks->written);
+    missing_report_processes(remarks->feed->trace, &remarks->feed->processes, remarks->trace_name);
     if (remarks->written)
         message("%s: other processes run on under this trace; their events are not printed any more", remarks->name);
 }

@@ -186,15 +186,17 @@ static struct trace_error open_memory(const struct arguments *arguments, struct 
         return (struct trace_error){"needs Linux 3.17; give --trace a file", 0};
     if (fd < 0)
         return (struct trace_error){"cannot be made", errno};
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), fd);
     struct trace_error error = trace_format(fd, &arguments->settings.trace);
+    if (error.what == NULL && access(path, F_OK) != 0)
+        error = (struct trace_error){"is reached through /proc, which is not mounted; give --trace a file", 0};
     if (error.what == NULL && fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0)
         error = (struct trace_error){"cannot be sealed", errno};
     if (error.what != NULL) {
         close(fd);
         return error;
     }
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/fd/%d", (int)getpid(), fd);
     setenv(SETTINGS_PREFIX "TRACE", path, 1);
     return trace_map(fd, TRACE_REPAIR, trace);
 }
@@ -272,7 +274,7 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
     char words[OVERRULED_WORDS_MAX];
     struct overruled overruled;
     bool feeding = true, ended = false, written = true, looking = overruled_begin(&overruled, feed->trace);
-    family_begin(&family, &feed->processes, launch->pid, started);
+    family_begin(&family, feed->trace, &feed->processes, launch->pid, started);
     feed->observe = family_observe;
     feed->observe_context = &family;
     while (!ended) {

@@ -4,6 +4,7 @@
 #include "feed.h"
 #include "guard.h"
 #include "message.h"
+#include "missing.h"
 #include "options.h"
 #include "progress.h"
 #include "stop.h"
@@ -162,6 +163,7 @@ static int show(const struct arguments *arguments, const char *name, struct trac
     int status = judge(&feed, name, output_options_name(&arguments->output));
     if (status == STATUS_DONE && feed.output.error == 0) {
         feed_report_losses(&feed, name, written);
+        missing_report_processes(trace, &feed.processes, name);
         if (feed_report_missing(&feed, name) || !report_faults(&faults, name))
             status = STATUS_FAILED;
     }

@@ -348,6 +348,8 @@ static int run(const struct arguments *arguments, const char *name, struct trace
     if (stats.progress_wanted)
         progress_end(&stats.progress);
     int status = judge(&stats);
+    if (status == STATUS_DONE && stats.output.error == 0)
+        missing_report_processes(trace, &stats.processes, name);
     totals_free(&stats.totals);
     process_list_free(&stats.processes);
     reader_free(&stats.reader);

@@ -18,23 +18,40 @@ static int change(const struct sigaction *action, struct sigaction *old)
     return next != NULL ? next(SIGBUS, action, old) : -1;
 }
 
+bool guard_watches(int signal)
+{
+    return signal == SIGBUS && guarded != NULL;
+}
+
+/* By kill or sigqueue: si_addr then is something else. */
+static bool is_sent(const siginfo_t *info)
+{
+    return info->si_code <= 0;
+}
+
+bool guard_takes(int signal, const siginfo_t *info)
+{
+    if (!guard_watches(signal) || is_sent(info) || (uintptr_t)info->si_addr - (uintptr_t)guarded >= guarded_size)
+        return false;
+    int error = errno;
+    /* Zeros in place of the whole trace, in one step: its control page now reads "tracing off", and a store that is
+     * under way in any thread goes on into them. */
+    const int flags = MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE | MAP_FIXED;
+    bool taken = mmap(guarded, guarded_size, PROT_READ | PROT_WRITE, flags, -1, 0) != MAP_FAILED;
+    errno = error;
+    return taken;
+}
+
 static void on_sigbus(int signal, siginfo_t *info, void *context)
 {
     (void)context;
-    int error = errno;
-    bool sent = info->si_code <= 0; /* by kill or sigqueue: si_addr then is something else */
-    /* Zeros in place of the whole trace, in one step: its control page now reads "tracing off", and a store that is
-     * under way in any thread goes on into them. */
-    if (!sent && (uintptr_t)info->si_addr - (uintptr_t)guarded < guarded_size &&
-        mmap(guarded, guarded_size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED, -1, 0) !=
-            MAP_FAILED) {
-        errno = error;
+    if (guard_takes(signal, info))
         return;
-    }
+    int error = errno;
     /* Not ours: as if there had been no handler. A fault happens again on return; a sent signal must be sent again. */
     struct sigaction standard = {.sa_handler = SIG_DFL};
     change(&standard, NULL);
-    if (sent)
+    if (is_sent(info))
         raise(signal);
     errno = error;
 }
@@ -45,14 +62,13 @@ static struct sigaction guard;
 void guard_start(void *base, size_t size)
 {
     struct sigaction now;
-    if (change(NULL, &now) != 0 || (now.sa_flags & SA_SIGINFO) != 0 || now.sa_handler != SIG_DFL)
-        return;
     guarded = base;
     guarded_size = size;
     guard.sa_sigaction = on_sigbus;
     guard.sa_flags = SA_SIGINFO | SA_ONSTACK;
     sigfillset(&guard.sa_mask);
-    change(&guard, NULL);
+    if (change(NULL, &now) == 0 && now.sa_handler == SIG_DFL)
+        change(&guard, NULL);
 }
 
 const struct sigaction *guard_instead(int signal, const struct sigaction *action)

@@ -56,12 +56,19 @@ __attribute__((noinline)) static void note_run(int signal, const siginfo_t *info
     handled_begins(signal, handled.restarts, policy_passes(rules.policy, rules.pass, &handled));
 }
 
+static void put_back(int signal, int index);
+
 /* The handler is jumped to, not called: on the stack, and in a debugger, it stands alone. With all three arguments,
  * whatever its flags say: so the kernel does it, but for i386. */
 __attribute__((noinline)) static void run(int signal, siginfo_t *info, void *context, int index)
 {
     uint64_t entry = atomic_load_explicit(&entries[index], memory_order_relaxed);
-    note_run(signal, info, entry);
+    if (guard_takes(signal, info)) {
+        put_back(signal, index);
+        return;
+    }
+    if (policy_watches(rules.policy, rules.pass, signal))
+        note_run(signal, info, entry);
     handler_of(entry)(signal, info, context);
 }
 
@@ -121,6 +128,26 @@ static handler_function *wrapper_of(handler_function *handler, int flags)
     return NULL;
 }
 
+/* SA_RESETHAND has taken the wrapper away, for what was no signal to the program. */
+__attribute__((noinline)) static void put_back(int signal, int index)
+{
+    struct sigaction now;
+    next_sigaction_function *next = next_sigaction();
+    int error = errno;
+    if (next != NULL && next(signal, NULL, &now) == 0 && now.sa_handler == SIG_DFL &&
+        (now.sa_flags & (int)SA_RESETHAND) != 0) {
+        now.sa_sigaction = wrappers[index];
+        next(signal, &now, NULL);
+    }
+    errno = error;
+}
+
+/* Whether handlers of this signal get a wrapper. */
+static bool wraps(int signal)
+{
+    return policy_watches(rules.policy, rules.pass, signal) || guard_watches(signal);
+}
+
 static bool is_handler(const struct sigaction *action)
 {
     return action->sa_handler != SIG_DFL && action->sa_handler != SIG_IGN && action->sa_handler != SIG_ERR &&
@@ -131,8 +158,7 @@ static bool is_handler(const struct sigaction *action)
  * wrapper, past libc, may install it again. */
 static const struct sigaction *wrap(int signal, const struct sigaction *action, struct sigaction *wrapped)
 {
-    if (action == NULL || !policy_watches(rules.policy, rules.pass, signal) || !is_handler(action) ||
-        find_wrapper(action->sa_sigaction) >= 0)
+    if (action == NULL || !wraps(signal) || !is_handler(action) || find_wrapper(action->sa_sigaction) >= 0)
         return action;
     handler_function *wrapper = wrapper_of(action->sa_sigaction, action->sa_flags);
     if (wrapper == NULL) {
@@ -200,7 +226,7 @@ int handlers_sigaction(int signal, const struct sigaction *action, struct sigact
         return -1;
     }
     struct sigaction wrapped;
-    const struct sigaction *installed = rules.wraps ? wrap(signal, action, &wrapped) : action;
+    const struct sigaction *installed = wrap(signal, action, &wrapped);
     struct noted noted = {0};
     if (action != NULL && signal_bit(signal) != 0) /* before the call: old may be the same memory */
         noted = (struct noted){.siginfo_is_ours = action->sa_flags != installed->sa_flags,
@@ -209,7 +235,7 @@ int handlers_sigaction(int signal, const struct sigaction *action, struct sigact
     int result = next(signal, guard_instead(signal, installed), old);
     if (result != 0)
         return result;
-    if (old != NULL && !guard_hides(old) && rules.wraps)
+    if (old != NULL && !guard_hides(old) && (rules.wraps || guard_watches(signal)))
         unwrap(signal, old);
     if (action != NULL && !vfork_in_child())
         note(signal, noted);
@@ -288,9 +314,8 @@ void handlers_start(enum eintr_policy policy, uint64_t pass, bool may_ask)
     for (int signal = 1; signal <= SIGNAL_MAX && !rules.wraps; signal++)
         rules.wraps = policy_watches(policy, pass, signal);
     struct sigaction action;
-    for (int signal = 1; signal <= SIGNAL_MAX && rules.wraps && may_ask; signal++)
-        if (policy_watches(policy, pass, signal) && handlers_sigaction(signal, NULL, &action) == 0 &&
-            is_handler(&action))
+    for (int signal = 1; signal <= SIGNAL_MAX && may_ask; signal++)
+        if (wraps(signal) && handlers_sigaction(signal, NULL, &action) == 0 && is_handler(&action))
             handlers_sigaction(signal, &action, NULL);
 }
 

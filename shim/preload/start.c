@@ -148,6 +148,9 @@ static bool start_faults(struct settings *settings, bool tracing)
     if (!fault_start(&rules, tracing ? recorder_seed() : trace_seed(&settings->trace))) {
         if (rules.count != 0)
             give_rules_up(settings, " cannot be followed", ENOMEM);
+        else
+            complain("TRACE", settings->trace_path, ": rules that come later cannot be followed", ENOMEM,
+                     "the rest is traced");
         return false;
     }
     if (rules.count != 0 && !tracing) { /* rules look at peers as records do */

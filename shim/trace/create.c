@@ -4,16 +4,20 @@
 #include "fault_rules.h"
 #include "identity.h"
 #include "line.h"
+#include "memory_limit.h"
 #include "trace_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <sched.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/syscall.h>
+#include <sys/vfs.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -126,6 +130,12 @@ static bool write_control(int fd, const struct trace_options *options)
            (rules == 0 || pwrite(fd, faults->rules, size, place) == (ssize_t)size);
 }
 
+static bool is_in_memory(int fd)
+{
+    struct statfs file_system;
+    return fstatfs(fd, &file_system) == 0 && file_system.f_type == TMPFS_MAGIC;
+}
+
 struct trace_error trace_format(int fd, const struct trace_options *options)
 {
     struct recvshim_header header = new_header(options);
@@ -137,6 +147,9 @@ struct trace_error trace_format(int fd, const struct trace_options *options)
         return failed("cannot be made: RLIMIT_FSIZE is below its size", 0);
     if (layout.size > (uint64_t)(sizeof(off_t) == 8 ? INT64_MAX : INT32_MAX))
         return failed("cannot be made: too large for a 32-bit process", 0);
+    /* It would not fail there: a limit that is reached ends processes of the cgroup. */
+    if (is_in_memory(fd) && layout.size > memory_limit() / 2)
+        return failed("would take more than half of its cgroup's memory: give a smaller size, or a file on a disk", 0);
     int error;
     do {
         error = posix_fallocate(fd, 0, (off_t)layout.size);
@@ -166,6 +179,7 @@ struct trace_error trace_create(const char *path, const struct trace_options *op
     int fd = open(aside, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (fd < 0)
         return failed("cannot be made", errno);
+    fchmod(fd, 0600); /* whatever the umask took: who joins it opens it by its name */
     struct trace_error error = trace_format(fd, options);
     close(fd);
     if (error.what == NULL && link(aside, path) != 0)

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 static struct trace_error failed(const char *what, int error)
 {
@@ -76,13 +77,21 @@ static struct trace_error search(struct maps *maps, enum trace_access access, st
     return result;
 }
 
+static bool proc_is_mounted(void)
+{
+    return access("/proc/self", F_OK) == 0;
+}
+
 struct trace_error locate_open(pid_t pid, enum trace_access access, struct trace *trace)
 {
     struct maps maps;
     if (kill(pid, 0) != 0 && errno == ESRCH)
         return failed("does not exist", 0);
-    if (!maps_open(&maps, pid))
-        return errno == ENOENT ? failed("does not exist", 0) : failed("cannot be looked into", errno);
+    if (!maps_open(&maps, pid)) {
+        if (errno != ENOENT)
+            return failed("cannot be looked into", errno);
+        return failed(proc_is_mounted() ? "does not exist" : "cannot be looked into: /proc is not mounted", 0);
+    }
     struct trace_error error = search(&maps, access, trace);
     if (!maps_close(&maps) && error.what != NULL)
         error = failed("cannot be looked into", EACCES);
