@@ -34,10 +34,10 @@ def network_alone():
 class Part:
     """A program that prints TAP, the protocol of Perl's tests."""
 
-    def __init__(self, name, command, directory=None, environment=(), limit=LIMIT):
+    def __init__(self, name, command, directory=None, limit=LIMIT, options=()):
         self.name, self.command, self.limit = name, command, limit
+        self.options = list(options)  # for recvshim run
         self.directory = directory  # it runs in a copy of this one: many leave files there
-        self.environment = dict(environment)
 
     def arguments(self, _):
         return self.command
@@ -69,18 +69,17 @@ class Unittest(Part):
     def narrowed(self, tests):
         if not all(re.fullmatch(r"[\w.]+", test) for test in tests):
             return self
-        part = Unittest(self.name, tests, environment=self.environment, limit=self.limit)
-        part.command = self.command
-        return part
+        return Unittest(self.name, tests, limit=self.limit, options=self.options)
 
 
 class Ruby(Part):
     """Of Ruby's test-unit, with -v."""
 
     def outcomes(self, run):
-        ends = {"": "ok", "F": "failure", "E": "error", "S": "skipped"}
-        return {test: ends.get(end, end) for test, end in
-                re.findall(r"^\[ *\d+/\d+\] (\S+) = [\d.]+ s(?: = (\S+))?$", run.output, re.MULTILINE)}
+        found = dict.fromkeys(re.findall(r"^\[ *\d+/\d+\] (\S+) = [\d.]+ s", run.output, re.MULTILINE), "ok")
+        for outcome, test in re.findall(r"^ *\d+\) (\w+):\n([^\s:]+)", run.output, re.MULTILINE):
+            found[test] = outcome.lower()
+        return found
 
 
 def tap(output):
@@ -94,7 +93,7 @@ def tap(output):
             continue
         failed, number, rest = match.groups()
         if not number:
-            name = re.sub(r"\d+", "N", rest.strip(" #-"))  # ports, pids, sizes of memory
+            name = re.sub(r"\b0x[0-9a-f]+|\d+", "N", rest.strip(" #-"))  # ports, pids, addresses
             seen[name] += 1
             number = f"{name} ({seen[name]})"
         directive = re.search(r"# *(skip|todo)\b.*", rest, re.IGNORECASE)
@@ -115,13 +114,13 @@ class Run:
     def __init__(self, part, directory, recvshim=NATIVE, options=(), network=()):
         self.part, self.directory = part, tempfile.mkdtemp(dir=directory)
         environment = {key: value for key, value in os.environ.items() if not key.startswith("RECVSHIM_")}
-        environment.update(part.environment, TMPDIR=self.path("tmp"), HOME=self.path("tmp"))
+        environment.update(TMPDIR=self.path("tmp"), HOME=self.path("tmp"))
         os.mkdir(environment["TMPDIR"])
         work = self.directory
         if part.directory:
             work = shutil.copytree(part.directory, self.path("work"), symlinks=True)
         shim = [recvshim, "run", "--quiet", "--calls=all", "--events=all", "--size=64M", "--full=stop",
-                "--trace=" + self.path("trace"), "--output=" + os.devnull, *options, "--"]
+                "--trace=" + self.path("trace"), "--output=" + os.devnull, *options, *part.options, "--"]
         self.ended = self.run([*network, *(shim if recvshim else []), *part.arguments(self)], work, environment)
         with open(self.path("output"), encoding="utf-8", errors="replace") as file:
             self.output = file.read()
@@ -135,7 +134,7 @@ class Run:
                                  stderr=subprocess.STDOUT, start_new_session=True) as process:
             try:
                 status = process.wait(self.part.limit)
-                return f"exit status {status}" if status >= 0 else signal.Signals(-status).name
+                return f"exit status {status if status >= 0 else 128 - status}"  # as recvshim run ends
             except subprocess.TimeoutExpired:
                 return "a hang"
             finally:
