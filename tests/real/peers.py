@@ -22,6 +22,8 @@ NATIVE = None
 # Programs that use fixed ports do so in a network of their own, from which nothing is reached but itself.
 ALONE = ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$@"', "sh"]
 
+NOBODY = ["setpriv", "--reuid=nobody", "--regid=nogroup", "--clear-groups"]
+
 
 def network_alone():
     """What stands before a command so that it has a network of its own, or nothing where that is not allowed."""
@@ -34,9 +36,10 @@ def network_alone():
 class Part:
     """A program that prints TAP, the protocol of Perl's tests."""
 
-    def __init__(self, name, command, directory=None, limit=LIMIT, options=()):
+    def __init__(self, name, command, directory=None, limit=LIMIT, options=(), root=True):
         self.name, self.command, self.limit = name, command, limit
         self.options = list(options)  # for recvshim run
+        self.root = root  # whether it may run as root
         self.directory = directory  # it runs in a copy of this one: many leave files there
 
     def arguments(self, _):
@@ -119,9 +122,15 @@ class Run:
         work = self.directory
         if part.directory:
             work = shutil.copytree(part.directory, self.path("work"), symlinks=True)
+        user = []
+        if not part.root and os.geteuid() == 0:
+            user = NOBODY
+            for path in [self.directory, *(os.path.join(at, name) for at, directories, files in os.walk(self.directory)
+                                           for name in directories + files)]:
+                shutil.chown(path, "nobody", "nogroup")
         shim = [recvshim, "run", "--quiet", "--calls=all", "--events=all", "--size=64M", "--full=stop",
                 "--trace=" + self.path("trace"), "--output=" + os.devnull, *options, *part.options, "--"]
-        self.ended = self.run([*network, *(shim if recvshim else []), *part.arguments(self)], work, environment)
+        self.ended = self.run([*network, *user, *(shim if recvshim else []), *part.arguments(self)], work, environment)
         with open(self.path("output"), encoding="utf-8", errors="replace") as file:
             self.output = file.read()
         self.outcomes = part.outcomes(self)

@@ -9,17 +9,17 @@ from peers import Part, Ruby, Unittest
 
 LIMIT = 600  # seconds, to fetch or to build something
 
-# Of each: the packages without which it cannot run, the first being what it tests; the source package that has the
-# tests, where no package has; what makes them ready in the source's directory, which it is given; and what makes the
-# parts, given the same. A part without a receive of a socket is none of them.
-Suite = collections.namedtuple("Suite", "name packages source ready parts")
+# Of each: the package that it tests, where that is not built from the source; the source package that has the tests,
+# where no package has; what makes them ready in the source's directory, which it is given; and what makes the parts,
+# given the same. A program that receives nothing from a socket is none of the parts.
+Suite = collections.namedtuple("Suite", "name package source ready parts")
 
 
 # ---- Python ----
 
 # By module of CPython's test.
 CPYTHON = """
-    _test_eintr test_asynchat test_asyncore test_docxmlrpc test_epoll test_ftplib test_httplib test_httpservers test_imaplib
+    _test_eintr test_asynchat test_asyncore test_docxmlrpc test_ftplib test_httplib test_httpservers test_imaplib
     test_logging test_multiprocessing_fork test_multiprocessing_forkserver test_multiprocessing_spawn test_nntplib
     test_os test_poplib test_robotparser test_select test_selectors test_signal test_smtpd test_smtplib test_socket
     test_socketserver test_ssl test_telnetlib test_timeout test_urllib2_localnet test_wsgiref test_xmlrpc
@@ -151,19 +151,30 @@ def ready_libuv(source):
 
 
 def libuv(source):
-    return [Part("run-tests", [str(source / "peers/uv_run_tests")], source / "test")]
+    return [Part("run-tests", [str(source / "peers/uv_run_tests")], source / "test", root=False,
+                 options=["--size=512M"])]
 
 
 SUITES = [
-    Suite("cpython", ["python3.11", "libpython3.11-testsuite"], None, None, cpython),
-    Suite("tornado", ["python3-tornado"], None, None, tornado),
-    Suite("twisted", ["python3-twisted"], None, None, twisted),
-    Suite("perl", ["perl"], "perl", ready_perl, perl),
-    Suite("io-socket-ssl", ["libio-socket-ssl-perl"], "libio-socket-ssl-perl", None, io_socket_ssl),
-    Suite("ruby", ["ruby3.1"], "ruby3.1", None, ruby),
-    Suite("glib", ["libglib2.0-0", "libglib2.0-tests"], None, None, glib),
-    Suite("libuv", ["cmake"], "libuv1", ready_libuv, libuv),
+    Suite("cpython", "libpython3.11-testsuite", None, None, cpython),
+    Suite("tornado", "python3-tornado", None, None, tornado),
+    Suite("twisted", "python3-twisted", None, None, twisted),
+    Suite("perl", "perl", "perl", ready_perl, perl),
+    Suite("io-socket-ssl", "libio-socket-ssl-perl", "libio-socket-ssl-perl", None, io_socket_ssl),
+    Suite("ruby", "ruby3.1", "ruby3.1", None, ruby),
+    Suite("glib", "libglib2.0-tests", None, None, glib),
+    Suite("libuv", None, "libuv1", ready_libuv, libuv),
 ]
+
+
+def version(suite, source):
+    if not suite.package:
+        return source.name.rpartition("-")[2]
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", suite.package], stdout=subprocess.PIPE,
+                          stderr=subprocess.DEVNULL, text=True, timeout=LIMIT, check=False)
+    if done.returncode != 0:
+        raise RuntimeError(f"{suite.name}: {suite.package} is not installed: scripts/build --for peers --install-only")
+    return done.stdout
 
 
 # ---- their sources ----
