@@ -36,10 +36,12 @@ def network_alone():
 class Part:
     """A program that prints TAP, the protocol of Perl's tests."""
 
-    def __init__(self, name, command, directory=None, limit=LIMIT, options=(), root=True):
+    def __init__(self, name, command, directory=None, limit=LIMIT, options=(), root=True,
+                 together=True):
         self.name, self.command, self.limit = name, command, limit
         self.options = list(options)  # for recvshim run
         self.root = root  # whether it may run as root
+        self.together = together  # whether two of it may run at once
         self.directory = directory  # it runs in a copy of this one: many leave files there
 
     def arguments(self, _):
