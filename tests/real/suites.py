@@ -8,6 +8,7 @@ from pathlib import Path
 from peers import Part, Ruby, Unittest
 
 LIMIT = 600  # seconds, to fetch or to build something
+KEYRING = "/usr/share/keyrings/debian-archive-keyring.gpg"
 
 # Of each: the package that it tests, where that is not built from the source; the source package that has the tests,
 # where no package has; what makes them ready in the source's directory, which it is given; and what makes the parts,
@@ -148,8 +149,8 @@ def ready_libuv(source):
 
 def libuv(source):
     # Their pipes have fixed names, so that it cannot run twice at once; nor as root, by its own decision.
-    return [Part("run-tests", [str(source / "peers/uv_run_tests")], source / "work", options=["--size=512M"], root=False,
-                 together=False)]
+    return [Part("run-tests", [str(source / "peers/uv_run_tests")], source / "work", options=["--size=512M"],
+                 root=False, together=False)]
 
 
 SUITES = [
@@ -180,8 +181,7 @@ def apt_get(directory, *arguments):
     """With lists of its own, of sources only: the system's are left as they are."""
     (directory / "lists/partial").mkdir(parents=True, exist_ok=True)
     (directory / "sources.list").write_text(
-        "deb-src [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] http://deb.debian.org/debian bookworm main\n",
-        encoding="ascii")
+        f"deb-src [signed-by={KEYRING}] http://deb.debian.org/debian bookworm main\n", encoding="ascii")
     command = ["apt-get", "--quiet", "-o", f"Dir::Etc::SourceList={directory}/sources.list",
                "-o", "Dir::Etc::SourceParts=/dev/null", "-o", f"Dir::State::Lists={directory}/lists",
                "-o", f"Dir::Cache={directory}", "-o", "APT::Sandbox::User=root", *arguments]
