@@ -180,7 +180,7 @@ static void check_cancellations(const char *times, const char *timeout, long lon
     cr_expect_eq(said(&job, "cancelled"), expected);
     cr_expect_eq(said(&job, "cleaned"), expected);
     cr_expect_eq(said(&job, "returned"), 0);
-    cr_expect_lt(said(&job, "slowest_us"), 1000000, "prompt: SO_RCVTIMEO is a minute");
+    cr_expect_lt(said(&job, "slowest_us"), 20000000, "SO_RCVTIMEO, which it does not wait for, is a minute");
     cr_expect_eq(said(&job, "received"), 10);
     struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
