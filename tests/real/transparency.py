@@ -193,7 +193,8 @@ OWN_OF_A_TRACE = {
 }
 # What retrying takes: README.md, "Connections". And where it is asked, which signals may have interrupted.
 RETRIES = re.compile(r"ppoll\(|getsockopt\(\d+, SOL_SOCKET, SO_(?:RCVTIMEO\w*|RCVLOWAT|TYPE|DOMAIN), |"
-                     r"fcntl\(\d+, F_GETFL\)|ioctl\(\d+, SIOCATMARK, |rt_sigprocmask\(SIG_(?:BLOCK|SETMASK), |recv(?:from|msg)\(|rt_sigreturn\(")
+                     r"fcntl\(\d+, F_GETFL\)|ioctl\(\d+, SIOCATMARK, |rt_sigprocmask\(SIG_(?:BLOCK|SETMASK), |"
+                     r"recv(?:from|msg)\(|rt_sigreturn\(")
 SUSPECTS = r"rt_sig(?:action|procmask)\(\w+, NULL, |rt_sigaction\(SIGBUS, |rt_sigpending\("
 
 # What differs between two native runs: which thread is first, whether something is tried again (mkstemp throws what it
