@@ -1,5 +1,5 @@
-/* libFuzzer: the settings of the library, as its constructor reads them from the environment: lines of NAME=VALUE, taken
- * one after the other into the same settings.
+/* libFuzzer: the settings of the library, as its constructor reads them from the environment: lines of NAME=VALUE,
+ * taken one after the other into the same settings.
  *
  * Whatever is refused says on one line what is accepted, changes nothing, and can be switched off, with a phrase that
  * says what then is off. Whatever is accepted is within its bounds, and is accepted again with the same result. */
