@@ -17,7 +17,9 @@ struct table_slot {
     uint32_t mark;
 };
 
+#ifndef TABLE_CHUNK_LOG2 /* fewer where a table is made anew for each input of a fuzz target */
 #define TABLE_CHUNK_LOG2 16
+#endif
 
 struct table {
     char **chunks; /* of items, which begin with their keys and never move */
