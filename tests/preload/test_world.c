@@ -100,6 +100,22 @@ Test(world, raw_clone)
     check_child("clone");
 }
 
+/* Only the kernel could say who the child is. */
+Test(world, raw_clone_without_look_ups)
+{
+    NOT_UNDER_QEMU("it clears no page in children");
+    struct finished job = RUN(.argv = {"children", "clone"}, .env = {"RECVSHIM_LOOKUP=off"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "child_received"), 20);
+    struct ring ring = read_receives(trace_path());
+    cr_expect_eq(ring.torn + ring.unfinished, 0);
+    cr_expect_eq(ring.count, 40);
+    cr_expect_eq(ring.dropped, ring.positions - ring.count - ring.others);
+    cr_expect_geq(ring.dropped, 20);
+    cr_expect_eq(records_of_pid(&ring, said(&job, "parent")), 40);
+    cr_expect_eq(ring.process_count, 1);
+}
+
 Test(world, vfork)
 {
     check_child("vfork");

@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Which tests show that each pitfall of an interposer is avoided, and that each limit README.md tells of is one. All that
-are named must be there; the rows and the limits must be those of the documents. Those that no other suite has are here.
+"""Which tests show that each pitfall of an interposer is avoided, and that each limit README.md tells of is one. All
+that are named must be there; the rows and limits must be those of the documents. Tests that no other suite has are here.
 
 Usage: pitfalls.py RECVSHIM LIBRARY SOURCE BUILD [unittest arguments]
 """
@@ -9,7 +9,6 @@ import os
 import re
 import resource
 import struct
-import subprocess
 import sys
 import tempfile
 import unittest
@@ -18,7 +17,8 @@ import finished
 
 RECVSHIM = LIBRARY = SOURCE = BUILD = None
 
-# The beginning of a row of PITFALLS.md -> the tests: suite::test of tests/preload, FILE.py::test of tests/real, unit::test.
+# The beginning of a row of PITFALLS.md -> the tests: suite::test of tests/preload, FILE.py::test of tests/real, or one
+# of ctest's as ctest::NAME.
 PITFALLS = {
     "fortified programs call": "calls::fortified calls::fortified_overflow_aborts",
     "a named version node": "abi::exports_are_the_allow_list abi::no_version_definitions",
@@ -34,7 +34,8 @@ PITFALLS = {
     "siglongjmp or cancellation": "threads::siglongjmp_out_of_a_receive threads::siglongjmp_out_of_a_retry "
                                   "threads::siglongjmp_out_of_a_gathering_retry threads::cancelled_in_a_receive",
     "cancellation lost": "threads::cancelled_in_a_receive threads::cancelled_in_a_retry "
-                         "threads::cancellation_takes_no_data_along fault_waits::cancellation_is_prompt_and_loses_nothing",
+                         "threads::cancellation_takes_no_data_along "
+                         "fault_waits::cancellation_is_prompt_and_loses_nothing",
     "errno changed": "calls::errno_survives_success",
     "EOF guessed from 0": "disconnect::eof_once disconnect::empty_datagrams disconnect::zero_length_request "
                           "disconnect::seqpacket disconnect::eof_first_seen_by_peeking disconnect::reset_then_zero",
@@ -46,7 +47,8 @@ PITFALLS = {
                        "transparency.py::test_children_clone",
     "vfork, posix_spawn": "world::vfork world::posix_spawn attribution::children_of_vfork_that_close_everything",
     "chroot, setuid": "world::chroot world::setuid world::a_child_in_a_pid_namespace",
-    "seccomp kills": "nesting::seccomp_filter nesting::seccomp_filter_in_a_child nesting::seccomp_filter_ends_the_look_ups "
+    "seccomp kills": "nesting::seccomp_filter nesting::seccomp_filter_in_a_child "
+                     "nesting::seccomp_filter_ends_the_look_ups world::raw_clone_without_look_ups "
                      "nesting::seccomp_filter_and_a_new_thread receive_calls::no_other_system_call_under_a_filter "
                      "transparency.py::test_calls transparency.py::test_curl",
     "full or truncated trace": "trouble::a_full_file_system trouble::truncated_in_use "
@@ -64,8 +66,10 @@ PITFALLS = {
     "exit order": "nesting::receives_at_the_end",
     "small stacks": "nesting::smallest_stack",
     "injection that disturbs": "fault_seed::the_programs_own_random_numbers_stay_as_they_are "
-                               "fault::a_stream_in_pieces_of_all_sizes_is_intact receive_calls::short_receives_lose_nothing",
-    "children of a preload-aware": "real_check.py::test_started_without real_chaining.py::test_wrappers_that_replace_the_list",
+                               "fault::a_stream_in_pieces_of_all_sizes_is_intact "
+                               "receive_calls::short_receives_lose_nothing",
+    "children of a preload-aware": "ctest::recipes real_check.py::test_started_without "
+                                   "real_chaining.py::test_wrappers_that_replace_the_list",
 }
 # What is said of a limit in README.md -> the tests that would notice it gone; or why there is none.
 LIMITS = {
@@ -85,6 +89,7 @@ LIMITS = {
     "A filter of seccomp that is installed by a raw": "- what goes on are the look-ups, which other tests see",
     "or by `quick_exit`, has no": "pitfalls.py::test_quick_exit life::killed",
     "are at an invalid address": "edges::lengths_at_impossible_addresses receive_calls::what_the_kernel_refuses",
+    "Children of a raw `clone`": "world::raw_clone_without_look_ups",
     "Where another thread changes the pieces": "- which thread is first is chance",
     "Threads that were not started by": "- the order of such threads is chance",
 }
@@ -95,9 +100,9 @@ class Tables(unittest.TestCase):
         """All tests there are, as the tables name them."""
         names, preload = set(), os.path.join(BUILD, "tests/preload")
         suites = {name for tests in [*PITFALLS.values(), *LIMITS.values()] for name in re.findall(r"(\w+)::", tests)}
-        for suite in suites - {"unit"}:
+        for suite in suites:
             if os.path.exists(f"{preload}/test-{suite}"):
-                listed = subprocess.run([f"{preload}/test-{suite}", "--list"], capture_output=True, text=True, check=True)
+                listed = finished.run([f"{preload}/test-{suite}", "--list"])
                 names.update(f"{suite}::{test}" for test in re.findall(r"── (\w+)", listed.stdout))
         real = os.path.join(SOURCE, "tests/real")
         for file in filter(re.compile(r"\w+\.py$").match, os.listdir(real)):
@@ -106,6 +111,8 @@ class Tables(unittest.TestCase):
         with open(f"{real}/transparency.py", encoding="utf-8") as text:  # one a row of its table
             names.update("transparency.py::test_" + row.replace(" ", "_").replace("-", "_")
                          for row in re.findall(r"(?m)^\w[\w -]*$", text.read()))
+        with open(f"{real}/CMakeLists.txt", encoding="utf-8") as text:
+            names.update(f"ctest::{test}" for test in re.findall(r"add_test\(NAME (\S+)", text.read()))
         return names
 
     def test_each_named_test_is_there(self):
@@ -180,7 +187,8 @@ class Shown(unittest.TestCase):
                 program = f"{BUILD}/tests/programs/{victim}"
                 native, done = finished.run([program]), finished.run([program], LD_PRELOAD=copy, RECVSHIM_TRACE=trace)
                 self.assertEqual((native.returncode, done.returncode), (status, status))
-                self.assertEqual(*(re.sub(r"(?m)^((?:pid|tid|port) )\d+$", r"\1N", each.stdout) for each in (done, native)))
+                same = (re.sub(r"(?m)^((?:pid|tid|port) )\d+$", r"\1N", each.stdout) for each in (done, native))
+                self.assertEqual(*same)
             self.assertFalse(os.path.exists(trace))
 
     def disable_constructors(self, image):
