@@ -40,7 +40,7 @@ EXPORT_RECEIVE ssize_t recv(int fd, void *buffer, size_t length, int flags)
 {
     next_recv_function *next = next_recv();
     struct receive_begun begun;
-    const bool plain = plain_begins(RECVSHIM_CALL_RECV, fd, flags, next != NULL, &begun);
+    const bool plain = next != NULL && plain_begins(RECVSHIM_CALL_RECV, fd, flags, &begun);
     if (__builtin_expect(plain, 1)) {
         begun.result = next(fd, buffer, length, flags);
         if (__builtin_expect(plain_ends(&begun), 1))
@@ -61,7 +61,7 @@ EXPORT_RECEIVE ssize_t recvfrom(int fd, void *buffer, size_t length, int flags, 
 {
     next_recvfrom_function *next = next_recvfrom();
     struct receive_begun begun;
-    const bool plain = plain_begins(RECVSHIM_CALL_RECVFROM, fd, flags, next != NULL, &begun);
+    const bool plain = next != NULL && plain_begins(RECVSHIM_CALL_RECVFROM, fd, flags, &begun);
     if (__builtin_expect(plain, 1)) {
         if (ADDRESS(address) != NULL && call_may_follow(address_length))
             begun.room = *address_length;
@@ -116,8 +116,9 @@ EXPORT_RECEIVE ssize_t recvmsg(int fd, struct msghdr *message, int flags)
 {
     next_recvmsg_function *next = next_recvmsg();
     struct receive_begun begun;
-    if (__builtin_expect(
-            !plain_begins(RECVSHIM_CALL_RECVMSG, fd, flags, next != NULL && call_may_follow(message), &begun), 0))
+    const bool plain =
+        next != NULL && call_may_follow(message) && plain_begins(RECVSHIM_CALL_RECVMSG, fd, flags, &begun);
+    if (__builtin_expect(!plain, 0))
         return receive_message(fd, message, flags, false);
     if (message->msg_name != NULL)
         begun.room = message->msg_namelen;
@@ -155,7 +156,7 @@ RETURNS_AFTER_SYSTEM_CALL __attribute__((flatten, noinline)) static ssize_t read
 {
     next_read_function *next = next_read();
     struct receive_begun begun;
-    const bool plain = plain_begins(RECVSHIM_CALL_READ, fd, 0, next != NULL, &begun);
+    const bool plain = next != NULL && plain_begins(RECVSHIM_CALL_READ, fd, 0, &begun);
     if (__builtin_expect(plain, 1)) {
         begun.result = next(fd, buffer, length);
         if (__builtin_expect(plain_ends(&begun), 1))
