@@ -120,7 +120,8 @@ EXPORT_RECEIVE ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         next != NULL && call_may_follow(message) && plain_begins(RECVSHIM_CALL_RECVMSG, fd, flags, &begun);
     if (__builtin_expect(!plain, 0))
         return receive_message(fd, message, flags, false);
-    if (message->msg_name != NULL)
+    struct sockaddr *const name = message->msg_name;
+    if (name != NULL)
         begun.room = message->msg_namelen;
     begun.result = next(fd, message, flags);
     if (__builtin_expect(plain_ends(&begun) && plain_is_bare(&begun, &message->msg_namelen) &&
@@ -128,6 +129,7 @@ EXPORT_RECEIVE ssize_t recvmsg(int fd, struct msghdr *message, int flags)
                          1))
         return plain_recorded(RECVSHIM_CALL_RECVMSG, fd, flags, message->msg_iov->iov_len, &begun);
     struct call call = call_of_message(fd, message, flags, false);
+    call.address = name; /* what came may lie where the header did */
     return message_received(message, receive_concluded(&call, &begun));
 }
 

@@ -5,7 +5,7 @@
 #include <pthread.h>
 #include <sched.h>
 
-_Thread_local alignas(64) struct thread thread_self;
+_Thread_local alignas(THREAD_ALIGNMENT) struct thread thread_self;
 
 static const int32_t no_cpu = -1;
 

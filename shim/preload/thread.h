@@ -27,8 +27,14 @@ struct thread {
     uint32_t forks;
 };
 
-/* What every receive reads of it lies on one line of the cache. */
-extern _Thread_local alignas(64) struct thread thread_self;
+/* What every receive reads of it lies on one line of the cache, where that may be asked for: dlopen refuses static
+ * thread-local storage that is aligned to more than what libc itself keeps of a thread, which is 16 bytes elsewhere. */
+#ifdef __x86_64__
+#define THREAD_ALIGNMENT 64
+#else
+#define THREAD_ALIGNMENT 16
+#endif
+extern _Thread_local alignas(THREAD_ALIGNMENT) struct thread thread_self;
 
 __attribute__((cold, noinline)) void thread_start(void);
 

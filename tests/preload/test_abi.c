@@ -127,6 +127,15 @@ Test(abi, thread_local_storage_is_static)
     cr_expect(strstr(relocations, "DTPMOD") == NULL && strstr(relocations, "TLSDESC") == NULL, "%s", relocations);
 }
 
+/* More than libc's own and dlopen would refuse the library: shim/preload/thread.h. */
+Test(abi, thread_local_storage_is_aligned_as_libc_s)
+{
+    char *segment = strstr(output_of("readelf --wide --segments \"$1\""), "TLS ");
+    cr_assert_not_null(segment);
+    segment[strcspn(segment, "\n")] = '\0';
+    cr_expect_leq(strtoul(strrchr(segment, ' '), NULL, 16), is_machine(EM_X86_64) ? 64 : 16, "%s", segment);
+}
+
 /* A receive may return by a jump, which a shadow stack takes for an attack: shim/preload/returns.h. The linker marks
  * what is made of marked objects alone. */
 Test(abi, claims_no_shadow_stack)

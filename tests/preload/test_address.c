@@ -53,6 +53,19 @@ Test(address, canaries_where_a_scope_is_mended)
     }
 }
 
+/* Known or not, traced or not: where the address lies is what the header said when the call was made. */
+Test(address, a_header_that_is_received_over)
+{
+    static const char *const traces[] = {NULL, "RECVSHIM_TRACE="};
+    for (size_t i = 0; i < 2; i++) {
+        struct finished job = RUN(.argv = {"overlaid"}, .env = {"RECVSHIM_CALLS=all", traces[i]});
+        cr_assert(exited_with(&job, 0));
+        cr_expect_eq(said(&job, "whole"), 1);
+        cr_expect_eq(said(&job, "length"), (long long)sizeof(struct sockaddr_in6));
+        cr_expect_eq(said(&job, "family"), AF_INET6);
+    }
+}
+
 /* What the lower layer answers, and what each policy makes of it. */
 static const struct row {
     const char *address;
