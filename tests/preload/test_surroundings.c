@@ -122,16 +122,15 @@ static void need(bool worked)
         _exit(77);
 }
 
-static void limit(int resource, rlim_t value)
+static void limit(__rlimit_resource_t resource, rlim_t value)
 {
     need(setrlimit(resource, &(struct rlimit){value, value}) == 0);
 }
 
-/* libc's headers number them by an enumeration in C++ and in strict C alone. */
 #define LIMITED(name, resource, value)                                                                                 \
     static void name(void)                                                                                             \
     {                                                                                                                  \
-        limit((int)(resource), value);                                                                                 \
+        limit(resource, value);                                                                                        \
     }
 LIMITED(little_address_space, RLIMIT_AS, 20 << 20)
 LIMITED(space_for_the_trace_alone, RLIMIT_AS, 14 << 20)
