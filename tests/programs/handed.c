@@ -61,7 +61,7 @@ static int use_numbers(void)
 {
     void *libc = dlopen("libc.so.6", RTLD_LAZY | RTLD_NOLOAD);
     int (*close_in_libc)(int) = (int (*)(int))(uintptr_t)dlsym(libc, "close");
-    must(close_in_libc != NULL && close_in_libc != close, "libc's close");
+    must(close_in_libc != NULL, "libc's close");
     int first = 0;
     struct tagged own[2 * TOGETHER];
     for (int i = 0; i < 2 * TOGETHER; i++) {

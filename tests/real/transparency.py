@@ -252,6 +252,7 @@ deadlines way=urgent timeout=1000
 cells socket=tcp cells=15r-k,10-tc
 handler_races
 family received
+brief way=fork processes=3 at_once=1
 by_call interrupted call=recv
 by_call interrupted call=read
 by_call interrupted call=recvmsg
@@ -263,7 +264,7 @@ edges vfork-jumped-out-of
 # Programs that are not run here.
 NOT_RUN = {
     "contended delayed faulted": "are about faults that the library injects",
-    "counted lockstep meddle mixed": "are driven by their test, through files or the trace",
+    "bus counted lockstep meddle mixed switched_on": "are driven by their test, through files or the trace",
     "cancel_late jump_gathered sentinel": "need another preload, or retries, for what they are about",
     "old_kernel old_start defects": "run others, or are built by their tests",
     "timeouts signal_storm": "take long",
@@ -431,6 +432,7 @@ messages rights
 messages batch
 messages packets
 messages end
+overlaid
 own_sigbus kind=handled
 own_sigbus kind=default
 own_sigbus kind=sent
