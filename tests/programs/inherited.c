@@ -5,7 +5,7 @@
 
 enum { CONNECTIONS = 4 };
 
-/* A connection of IPv6 loopback; its tag is its peer's port too. */
+/* A connection of IPv6 loopback; its tag is made as of the others. */
 static struct tagged tagged_tcp6(void)
 {
     struct sockaddr_storage address;
@@ -16,7 +16,7 @@ static struct tagged tagged_tcp6(void)
     made.fd = accept(listener, NULL, NULL);
     must(made.fd >= 0, "accept");
     close(listener);
-    made.tag = port_of(made.fd, true); /* sin_port and sin6_port stand in the same place */
+    made.tag = tcp_tag(made.fd); /* sin_port and sin6_port stand in the same place */
     return made;
 }
 

@@ -1,13 +1,16 @@
 /* Four threads that make their own connections and receive on them, each at a pace of its own that no two runs share:
  * tells thread by thread what came of each receive, a sum of what was received, and what random() and rand() then give.
- * `pause=0`: without the pauses. Each receive is of up to 8 bytes. */
+ * `pause=0`: without the pauses. Each receive is of up to 8 bytes, all of which are there before the first: what a
+ * loaded kernel brings later would be received by another one. */
 #include "victim.h"
 
 #include <sched.h>
+#include <sys/ioctl.h>
 
 #define THREADS     4
 #define CONNECTIONS 3
 #define RECEIVES    40
+#define MOST        8 /* a receive */
 
 static bool pauses;
 static struct {
@@ -32,6 +35,15 @@ static char letter(ssize_t result)
     return (char)(result < 0 ? (errno == EIO ? 'E' : '?') : result == 0 ? '.' : '0' + result);
 }
 
+static void fill(const int fds[2])
+{
+    static const char data[] = "12345678";
+    for (int i = 0; i < RECEIVES; i++)
+        must(send(fds[1], data, MOST, 0) == MOST, "send");
+    for (int there = 0; there < RECEIVES * MOST; sched_yield())
+        must(ioctl(fds[0], FIONREAD, &there) == 0, "FIONREAD");
+}
+
 static void *receive_all(void *argument)
 {
     long number = (long)argument;
@@ -43,9 +55,9 @@ static void *receive_all(void *argument)
             tcp_pair(fds, NULL);
         else
             pair(SOCK_STREAM, fds);
+        fill(fds);
         for (int i = 0; i < RECEIVES; i++) {
-            char data[8] = "12345678";
-            must(send(fds[1], data, sizeof data, 0) == sizeof data, "send");
+            char data[MOST];
             pause_somehow();
             errno = 0;
             ssize_t got = recv(fds[0], data, sizeof data, 0);

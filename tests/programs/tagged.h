@@ -1,10 +1,13 @@
 /* Connections that can be told apart in a trace: each is received from with a length that no other one has, its tag. Of
- * TCP that is the peer's port; others get what is below all ports that are given out. The bytes that go over one follow
- * from its tag, too. */
+ * TCP that is the peer's port and, because the kernel gives a port to several connections to different places, how many
+ * of its kind were made before, times PORTS; others get what is below all ports that are given out. The bytes that go
+ * over one follow from its tag, too. */
 #ifndef TAGGED_H
 #define TAGGED_H
 
 #include "victim.h"
+
+enum { PORTS = 100000 /* above all ports, which a person reads off the last five digits */, MOST_TAGGED = 64 };
 
 struct tagged {
     int fd; /* the one that is watched */
@@ -28,11 +31,17 @@ static inline long port_of(int fd, bool of_peer)
     return ntohs(address.sin_port);
 }
 
+static inline long tcp_tag(int fd)
+{
+    static long made;
+    return made++ * PORTS + port_of(fd, true);
+}
+
 static inline struct tagged tagged_tcp(void)
 {
     int fds[2];
     tcp_pair(fds, NULL);
-    return (struct tagged){fds[0], fds[1], port_of(fds[0], true)};
+    return (struct tagged){fds[0], fds[1], tcp_tag(fds[0])};
 }
 
 static inline struct tagged tagged_unix(int type)
@@ -45,7 +54,8 @@ static inline struct tagged tagged_unix(int type)
 /* Receive what there is: the length that is asked for is the tag. */
 static inline ssize_t tagged_receive(int fd, long tag)
 {
-    static char buffer[65536];
+    static char buffer[MOST_TAGGED * PORTS];
+    must(tag <= (long)sizeof buffer, "too many tags");
     return recv(fd, buffer, (size_t)tag, 0);
 }
 
