@@ -50,7 +50,7 @@ PITFALLS = {
     "seccomp kills": "nesting::seccomp_filter nesting::seccomp_filter_in_a_child "
                      "nesting::seccomp_filter_ends_the_look_ups world::raw_clone_without_look_ups "
                      "nesting::seccomp_filter_and_a_new_thread receive_calls::no_other_system_call_under_a_filter "
-                     "transparency.py::test_calls transparency.py::test_curl",
+                     "transparency.py::test_calls transparency_programs.py::test_curl",
     "full or truncated trace": "trouble::a_full_file_system trouble::truncated_in_use "
                                "trouble::truncated_while_threads_write",
     "gcc's ASan": "real_sanitizers.py::test_nothing_is_reported real_sanitizers.py::test_defects_are_reported",
