@@ -97,8 +97,7 @@ static enum waited wait_for_data(int fd, uint64_t nanoseconds, struct waiting *w
 {
     /* Of what follows data that was gathered, the urgent mark is to be seen, too. */
     struct pollfd socket = {.fd = fd, .events = (short)(waiting->gathered > 0 ? POLLIN | POLLPRI : POLLIN)};
-    struct timespec limit = {.tv_sec = (time_t)(nanoseconds / NANOSECONDS_A_SECOND),
-                             .tv_nsec = (long)(nanoseconds % NANOSECONDS_A_SECOND)};
+    struct timespec limit = clock_timespec(nanoseconds);
     int ready = poll_for(&socket, 1, nanoseconds != RETRY_FOR_EVER ? &limit : NULL, waiting->gathered == 0);
     waiting->seen = 0;
     if (ready > 0)
@@ -113,7 +112,7 @@ static enum waited wait_for_data(int fd, uint64_t nanoseconds, struct waiting *w
 static void pause_shortly(const struct waiting *waiting)
 {
     const uint64_t millisecond = 1000000, rest = retry_remaining(waiting->timeout, waiting->entry, clock_now());
-    struct timespec limit = {.tv_nsec = (long)(rest < millisecond ? rest : millisecond)};
+    struct timespec limit = clock_timespec(rest < millisecond ? rest : millisecond);
     poll_for(NULL, 0, &limit, waiting->gathered == 0);
 }
 
