@@ -50,20 +50,17 @@ void json_name(struct output *output, const char *name)
     output_byte(output, '"');
 }
 
-static void add_item(void *context, const char *name)
+void json_item(void *context, const char *name)
 {
     struct output *output = context;
-    if (output->at[-1] != '[')
-        output_byte(output, ',');
-    output_byte(output, '"');
-    output_text(output, name);
-    output_byte(output, '"');
+    output_separate(output, '[', ',');
+    json_name(output, name);
 }
 
 void json_flags(struct output *output, uint32_t flags)
 {
     output_byte(output, '[');
-    flags_for_each(flags, add_item, output);
+    flags_for_each(flags, json_item, output);
     output_byte(output, ']');
 }
 
@@ -74,14 +71,14 @@ void json_signals(struct output *output, const struct interruption *interruption
         return;
     }
     output_byte(output, '[');
-    signals_for_each(interruption->signals, add_item, output);
+    signals_for_each(interruption->signals, json_item, output);
     output_byte(output, ']');
 }
 
 void json_actions(struct output *output, uint32_t actions)
 {
     output_byte(output, '[');
-    actions_for_each(actions, add_item, output);
+    actions_for_each(actions, json_item, output);
     output_byte(output, ']');
 }
 

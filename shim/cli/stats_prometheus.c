@@ -99,12 +99,10 @@ static void add_events(const struct totals *totals, struct output *output)
     }
 }
 
-/* With a comma before each but the first: a quote comes before that. */
 static void add_signal(void *context, const char *name)
 {
     struct output *output = context;
-    if (output->at[-1] != '"')
-        output_byte(output, ',');
+    output_separate(output, '"', ',');
     output_text(output, name);
 }
 

@@ -34,22 +34,22 @@ __attribute__((noinline)) static void try_rules(const struct call *call, struct 
     if (facts.type == 0)
         facts.type = -1;
     /* A look that failed has failed for the call; an error of the socket's that it took off is not covered up. */
-    const bool over = plan->asks_peer && !inject_find_peer(call, outcome, &facts);
-    if (over && outcome->error != EAGAIN && outcome->error != EINTR)
+    const bool failed = plan->asks_peer && !inject_find_peer(call, outcome, &facts);
+    if (failed && outcome->error != EAGAIN && outcome->error != EINTR)
         return;
-    bool none = outcome->waited && is_over(call, plan, outcome);
+    bool over = outcome->waited && is_over(call, plan, outcome);
     if (plan->asks_peer && facts.has_peer)
         plan->fault.source = &facts.peer;
-    if (!none)
+    if (!over)
         fault_plan(&facts, &questions, plan);
     if (plan->delay != 0 && !inject_delay(call, plan->delay, outcome))
         return;
-    none = none || (plan->delay != 0 && is_over(call, plan, outcome));
-    if (none && !over)
+    over = over || (plan->delay != 0 && is_over(call, plan, outcome));
+    if (over && !failed)
         inject_obtain(call, outcome);
-    else if (!none && plan->ended)
+    else if (!over && plan->ended)
         inject_ended(call, outcome);
-    else if (!none && (!over || plan->fault.action == RECVSHIM_ACTION_ERROR))
+    else if (!over && (!failed || plan->fault.action == RECVSHIM_ACTION_ERROR))
         inject_action(call, plan, outcome); /* else there was nothing that a fault can be done to */
 }
 
@@ -57,8 +57,9 @@ __attribute__((noinline)) static void try_rules(const struct call *call, struct 
  * its own, and is left alone. */
 void inject(const struct call *call, struct outcome *outcome)
 {
-    bool is_none = (CALLS_ON_FILES >> call->which & 1U) != 0 && buffers_size(call) == 0; /* to the kernel */
-    if (vfork_in_child() || is_none) {
+    /* A read of nothing is no receive to the kernel. */
+    bool asks_nothing = (CALLS_ON_FILES >> call->which & 1U) != 0 && buffers_size(call) == 0;
+    if (vfork_in_child() || asks_nothing) {
         receive_obtain(call, outcome);
         return;
     }

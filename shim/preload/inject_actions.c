@@ -81,9 +81,7 @@ static bool is_interrupted(const struct call *call, const struct outcome *outcom
 
 bool inject_delay(const struct call *call, uint64_t delay, struct outcome *outcome)
 {
-    uint64_t until = clock_now() + delay;
-    struct timespec deadline = {.tv_sec = (time_t)(until / NANOSECONDS_A_SECOND),
-                                .tv_nsec = (long)(until % NANOSECONDS_A_SECOND)};
+    const struct timespec deadline = clock_timespec(clock_now() + delay);
     outcome->injected |= 1U << RECVSHIM_ACTION_DELAY;
     outcome->delayed = delay;
     if (outcome->entry != 0)

@@ -97,7 +97,7 @@ static bool claim_process(uint32_t *parent)
         trust = 1;
     }
     atomic_store_explicit(&process_identity->trust_libc, trust, memory_order_relaxed);
-    if (!atomic_compare_exchange_strong_explicit(&process_identity->pid, &none, pid, memory_order_relaxed,
+    if (!atomic_compare_exchange_strong_explicit(&process_identity->pid, &none, pid, memory_order_release,
                                                  memory_order_relaxed))
         return false;
     atomic_store_explicit(&last_pid, pid, memory_order_relaxed);
@@ -112,7 +112,7 @@ static bool claim_process(uint32_t *parent)
 bool process_renew(struct process_self *self, uint32_t *parent, bool may_ask)
 {
     self->pid = 0;
-    bool known = atomic_load_explicit(&process_identity->pid, memory_order_relaxed) != 0;
+    bool known = atomic_load_explicit(&process_identity->pid, memory_order_acquire) != 0;
     if (!known && !may_ask && atomic_load_explicit(&process_identity->forked_pid, memory_order_relaxed) == 0)
         return false;
     bool first = !known && claim_process(parent);

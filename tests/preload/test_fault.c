@@ -281,6 +281,18 @@ Test(fault, drop_keeps_the_deadline)
     }
 }
 
+/* Where poll is refused the kernel waits, though its time-out begins anew: nothing has interrupted the receive. */
+Test(fault, drop_waits_without_poll)
+{
+    cr_expect_str_eq(
+        RECEIVES("*:drop:times=1", "kind=udp", "send=1", "late=1", "timeout=30000", "count=1", "no-poll=1"),
+        " 10/0b\n");
+    cr_expect_str_eq(RECEIVES("*:drop", "kind=udp", "send=1", "timeout=50", "count=1", "no-poll=1"), " -1/11\n");
+    struct ring ring = read_receives(trace_path());
+    cr_expect_eq(retries_of(&ring), 0);
+    free_ring(&ring);
+}
+
 /* A datagram that did not come is none that was dropped. */
 Test(fault, what_has_no_effect_is_no_injection)
 {
