@@ -283,6 +283,36 @@ class Kinds(Check):
         _, lines = self.check_text(path)
         self.assertEqual(self.row(lines, "missing"), "libgone.so, for needs")
 
+    def test_library(self):
+        path = self.build("libalone.so", "-shared", "-fPIC", "-Wl,-soname,libalone.so")
+        status, lines = self.check_text(path)
+        self.assertEqual((status, lines[0]), (0, f"{path} is a shared library, and traced in the programs that load it"))
+
+    def test_places_of_libraries(self):
+        """What the loader puts for $LIB and $PLATFORM; what lies there under the name and is no library is passed over."""
+        library = self.build("libplaced.so", "-shared", "-fPIC", "-Wl,-soname,libplaced.so")
+        machine = os.uname().machine
+        for place in f"lib/{machine}-linux-gnu", machine:
+            os.makedirs(self.path(f"places/{place}"))
+        os.makedirs(self.path("places/libplaced.so"))
+        for number, (place, where) in enumerate((("$LIB", f"lib/{machine}-linux-gnu"), ("${PLATFORM}", machine))):
+            found = shutil.copy(library, self.path(f"places/{where}"))
+            paths = f"{'/x' * 3000}:{self.path('places')}:{self.path('places')}/$OTHER:{self.path('places')}/{place}"
+            path = self.build(f"placed{number}", "-Wl,--no-as-needed", library, f"-Wl,-rpath,{paths}")
+            self.assertIn(found, [item["path"] for item in self.check_json(path)["objects"]])
+
+    def test_damaged_library(self):
+        library = self.build("libbent.so", "-shared", "-fPIC", "-Wl,-soname,libbent.so")
+        path = self.build("bent", "-Wl,--no-as-needed", library, f"-Wl,-rpath,{self.directory}")
+        with open(library, "r+b") as file:
+            file.truncate(2000)
+        self.assertEqual(self.row(self.check_text(path)[1], "missing"),
+                         f"libbent.so, for bent: {library} is damaged: its headers point outside of it")
+
+    def test_unknown_owner(self):
+        path = self.copy("setuid-unknown", 0o4755, owner=4711)
+        self.assertIn("(setuid 4711)", self.check_text(path, before=NOBODY)[1][0])
+
     def test_nothing_is_executed(self):
         mark = self.path("mark")
         script = self.write("marking", f"#!/bin/sh\ntouch {mark}\n")
@@ -310,6 +340,15 @@ class Kinds(Check):
 
 class Calls(Check):
     """What is imported, and what of it is seen."""
+
+    def test_many_libraries(self):
+        """Some are named, the others counted."""
+        source = self.write("receiving.c", "#include <sys/socket.h>\nint f(void);\nint f(void) { return "
+                            "(int)recv(socket(1, 1, 0), 0, 0, 0); }\n")
+        libraries = [self.build(f"libmany{i}.so", "-shared", "-fPIC", f"-Wl,-soname,libmany{i}.so", source=source)
+                     for i in range(9)]
+        path = self.build("many", "-Wl,--no-as-needed", *libraries, f"-Wl,-rpath,{self.directory}")
+        self.assertRegex(self.row(self.check_text(path)[1], "recv"), r"^many, libmany0\.so, .* and \d+ more$")
 
     def test_by_read(self):
         path = self.build("by-read", "-DBY_READ")
@@ -612,6 +651,7 @@ class Processes(Check):
     def test_overwritten_environment(self):
         with self.started("env", "-i", "A=1", self.plain, "title") as pid:
             self.assertIn("as far as can be seen: it has overwritten its environment", self.look(pid)[2])
+            self.assertIsNone(self.check_json("-p", str(pid))["process"]["preloaded"])
         with self.under(self.plain, "title") as pid:
             self.assertEqual(self.look(pid)[2], "is traced")
 
@@ -691,6 +731,18 @@ class Processes(Check):
     def test_no_new_privileges(self):
         with self.under("setpriv", "--no-new-privs", self.plain, "wait") as pid:
             self.assertTrue(self.check_json("-p", str(pid))["process"]["no_new_privileges"])
+            self.assertIn("can gain none", self.row(self.look(pid)[3], "privileges"))
+
+    def test_filtered(self):
+        with self.under(self.plain, "filter") as pid:
+            self.assertIn("under a filter", self.row(self.look(pid)[3], "seccomp"))
+
+    def test_privileges_that_are_gone(self):
+        """It was setuid when it started: what its file is now tells nothing."""
+        path = self.copy("once-setuid", 0o4755)
+        with self.started(*NOBODY, path, "wait", LD_PRELOAD=self.library) as pid:
+            os.chmod(path, 0o755)
+            self.assertIn("gains privileges when it starts (by a security module)", self.look(pid)[2])
 
     def test_what_is_no_process(self):
         ended = subprocess.Popen(["true"])
