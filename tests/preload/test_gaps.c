@@ -55,6 +55,46 @@ Test(gaps, static_pie)
     cr_expect_eq(said(&job, "recv_bytes"), 572);
 }
 
+/* Where the kernel has no descriptors of such numbers, a lower layer has. */
+static struct finished run_high(const char *numbers, const char *setting)
+{
+    unlink(trace_path());
+    struct finished job = RUN(.argv = {"high", numbers}, .env = {setting});
+    if (exited_with(&job, 77))
+        job = RUN(.argv = {"high", numbers}, .env = {setting}, .after = "lower_high.so");
+    cr_assert(exited_with(&job, 0), "%s: %s", setting, job.err);
+    return job;
+}
+
+/* Their receives are there, without connection and peer. To rules they are one connection, which no `eof` ends. */
+Test(gaps, descriptors_above_65535)
+{
+    struct finished job = run_high(NULL, NULL);
+    cr_expect_str_eq(job.out, " 1/0 1/0 1/0 1/0 1/0 1/0");
+    struct ring ring = read_receives(trace_path());
+    expect_complete(&ring);
+    cr_assert_eq(ring.count, 6);
+    for (int i = 0; i < 6; i++) {
+        cr_expect_eq(ring.records[i].fd, 66000 + i % 2);
+        cr_expect_eq(ring.records[i].result, 1);
+        cr_expect_eq(ring.records[i].connection, 0);
+        cr_expect_eq(ring.records[i].result_flags & RECVSHIM_RESULT_PEER, 0);
+    }
+
+    static const struct {
+        const char *numbers, *rule, *seen;
+    } rows[] = {
+        {"low=0", "RECVSHIM_FAULT=*:error=EIO:when=2:per=connection", " 1/0 -1/5 1/0 1/0 1/0 1/0"},
+        {"low=1", "RECVSHIM_FAULT=*:error=EIO:when=2:per=connection", " 1/0 1/0 -1/5 -1/5 1/0 1/0"},
+        {"low=0", "RECVSHIM_FAULT=*:eof:when=1:per=connection", " 0/0 1/0 1/0 1/0 1/0 1/0"},
+        {"low=1", "RECVSHIM_FAULT=*:eof:when=1:per=connection", " 0/0 0/0 0/0 0/0 0/0 0/0"},
+    };
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        job = run_high(rows[i].numbers, rows[i].rule);
+        cr_expect_str_eq(job.out, rows[i].seen, "%s, %s: %s", rows[i].numbers, rows[i].rule, job.out);
+    }
+}
+
 static void check_traced(const char *victim, const char *variable, const char *heard)
 {
     unlink(trace_path());

@@ -405,6 +405,7 @@ hangup refused
 hangup misused
 hangup would-block
 hangup truncated
+high
 inherited
 late
 leaves closefrom
