@@ -261,6 +261,10 @@ by_call timeout call=recv
 by_call timeout call=readv
 edges vfork-in-handler
 edges vfork-jumped-out-of
+own_threads started=c11
+own_threads started=posix
+repieced call=readv
+repieced call=recvmsg
 """.split("\n")[1:-1]
 # Programs that are not run here.
 NOT_RUN = {
@@ -269,6 +273,7 @@ NOT_RUN = {
     "cancel_late jump_gathered sentinel": "need another preload, or retries, for what they are about",
     "old_kernel old_start defects": "run others, or are built by their tests",
     "timeouts signal_storm": "take long",
+    "wild": "crashes, where the kernel would refuse: README.md, \"What it cannot see\"",
 }
 
 
@@ -386,6 +391,8 @@ gaps deep module={victims}/module.so
 gaps namespace module={victims}/module.so
 gaps raw module={victims}/module.so
 gaps stdio module={victims}/module.so
+gaps splice
+gaps preadv2
 handed
 handlers running
 handlers reset
@@ -464,6 +471,9 @@ small_stack
 spawner
 spawner fork=1
 threads threads=2 each=20
+unnoted by=freopen
+unnoted by=kernel
+unnoted by=socketpair
 """.split("\n")[1:-1]
 
 
