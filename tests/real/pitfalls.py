@@ -21,26 +21,30 @@ RECVSHIM = LIBRARY = SOURCE = BUILD = None
 PITFALLS = {
     "fortified programs call": "calls::fortified calls::fortified_overflow_aborts",
     "a named version node": "abi::exports_are_the_allow_list abi::no_version_definitions",
-    "`_FORTIFY_SOURCE`, time64 headers": "abi::exports_are_the_allow_list",
+    "`_FORTIFY_SOURCE`, time64 headers": "abi::exports_are_the_allow_list abi::headers_rename_nothing",
     "`dlsym@GLIBC_2.34`": "abi::runs_on_glibc_2_17",
     "a call before our constructor": "nesting::another_constructor_receives_after_ours "
                                      "nesting::another_constructor_receives_before_ours "
                                      "nesting::a_thread_that_receives_since_before_ours "
                                      "pitfalls.py::test_constructor_disabled",
-    "dlsym allocates": "nesting::an_allocator_that_receives",
+    "dlsym allocates": "nesting::an_allocator_that_receives abi::calls_nothing_that_a_host_would_notice",
     "recv in a signal handler": "threads::receives_in_a_handler threads::receives_in_a_handler_that_lap_the_ring "
                                 "abi::bound_at_once_and_never_unloaded abi::thread_local_storage_is_static",
     "siglongjmp or cancellation": "threads::siglongjmp_out_of_a_receive threads::siglongjmp_out_of_a_retry "
                                   "threads::siglongjmp_out_of_a_gathering_retry threads::cancelled_in_a_receive",
     "cancellation lost": "threads::cancelled_in_a_receive threads::cancelled_in_a_retry "
                          "threads::cancellation_takes_no_data_along "
+                         "threads::a_storm_of_cancellations_takes_no_data_along "
                          "fault_waits::cancellation_is_prompt_and_loses_nothing",
-    "errno changed": "calls::errno_survives_success",
+    "errno changed": "calls::errno_survives_success receive_calls::a_stream_to_its_end",
     "EOF guessed from 0": "disconnect::eof_once disconnect::empty_datagrams disconnect::zero_length_request "
-                          "disconnect::seqpacket disconnect::eof_first_seen_by_peeking disconnect::reset_then_zero",
-    "addrlen": "address::canaries address::canaries_where_a_scope_is_mended",
+                          "disconnect::seqpacket disconnect::eof_first_seen_by_peeking disconnect::reset_then_zero "
+                          "disconnect::refused_datagram disconnect::misuse life::refused cause::each_end "
+                          "cause::each_queue",
+    "addrlen": "address::canaries address::canaries_where_a_scope_is_mended address::canaries_of_messages",
     "stale peer": "disconnect::reused_descriptor churn::every_event_belongs_to_its_connection "
-                  "attribution::descriptors_that_are_passed attribution::copies_of_a_descriptor",
+                  "attribution::descriptors_that_are_passed attribution::copies_of_a_descriptor "
+                  "attribution::all_descriptors_closed",
     "the tool's own descriptor": "world::closefrom world::close_loop world::dup2_storm world::daemon",
     "fork, raw clone": "world::fork world::raw_clone transparency.py::test_children_fork "
                        "transparency.py::test_children_clone",
@@ -61,7 +65,8 @@ PITFALLS = {
                                   "settings_live::the_trace_is_the_users_alone",
     "static, Go, musl": "real_check.py::test_static real_check.py::test_go real_check.py::test_musl gaps::static_pie",
     "32- and 64-bit programs": "mixed::every_record_is_there mixed::run_traces_both",
-    "a helper thread or stdio": "nesting::leaves_no_trace_in_the_process",
+    "a helper thread or stdio": "nesting::leaves_no_trace_in_the_process "
+                                "abi::calls_nothing_that_a_host_would_notice",
     "exit order": "nesting::receives_at_the_end",
     "small stacks": "nesting::smallest_stack",
     "injection that disturbs": "fault_seed::the_programs_own_random_numbers_stay_as_they_are "

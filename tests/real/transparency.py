@@ -294,6 +294,8 @@ WAYS = {
 
 VICTIM_ROWS = """
 addrlen
+addrlen call=recvmsg
+addrlen call=recvmmsg
 edges read-only-frame
 edges six-arguments
 edges vfork-filter
