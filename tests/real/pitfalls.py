@@ -49,7 +49,8 @@ PITFALLS = {
     "fork, raw clone": "world::fork world::raw_clone transparency.py::test_children_fork "
                        "transparency.py::test_children_clone",
     "vfork, posix_spawn": "world::vfork world::posix_spawn attribution::children_of_vfork_that_close_everything",
-    "chroot, setuid": "world::chroot world::setuid world::a_child_in_a_pid_namespace",
+    "chroot, setuid": "world::chroot world::setuid world::a_server_that_drops_privileges "
+                      "world::a_server_that_enters_namespaces world::a_child_in_a_pid_namespace",
     "seccomp kills": "nesting::seccomp_filter nesting::seccomp_filter_in_a_child "
                      "nesting::seccomp_filter_ends_the_look_ups world::raw_clone_without_look_ups "
                      "nesting::seccomp_filter_and_a_new_thread receive_calls::no_other_system_call_under_a_filter "
@@ -59,11 +60,12 @@ PITFALLS = {
     "gcc's ASan": "real_sanitizers.py::test_nothing_is_reported real_sanitizers.py::test_defects_are_reported",
     "RTLD_DEEPBIND": "gaps::deepbind gaps::another_namespace gaps::raw_system_calls gaps::stdio_of_libc "
                      "gaps::the_resolver_of_libc real_check.py::test_io_uring",
-    "environ cleared": "real_check.py::test_cleared_environment",
+    "environ cleared": "world::environment real_check.py::test_cleared_environment",
     "setuid and file-capability": "world::setuid_program_reads_no_settings real_check.py::test_setuid "
                                   "real_check.py::test_capabilities trouble::a_symbolic_link "
                                   "settings_live::the_trace_is_the_users_alone",
-    "static, Go, musl": "real_check.py::test_static real_check.py::test_go real_check.py::test_musl gaps::static_pie",
+    "static, Go, musl": "real_check.py::test_static real_check.py::test_go real_check.py::test_musl gaps::static_pie "
+                        "real_check.py::test_missing_library real_check.py::test_nothing_seen",
     "32- and 64-bit programs": "mixed::every_record_is_there mixed::run_traces_both",
     "a helper thread or stdio": "nesting::leaves_no_trace_in_the_process "
                                 "abi::calls_nothing_that_a_host_would_notice",

@@ -253,6 +253,10 @@ deadlines way=urgent timeout=1000
 cells socket=tcp cells=15r-k,10-tc
 handler_races
 family received
+environment way=cleared
+environment way=overwritten
+environment way=rewritten
+environment way=null
 brief way=fork processes=3 at_once=1
 by_call interrupted call=recv
 by_call interrupted call=read
@@ -363,6 +367,7 @@ cleared dup2
 cleared mark
 cleared unseen
 copies
+drops way=privileges
 ends fin
 ends fin-by-shutdown
 ends reset-after-data
