@@ -65,6 +65,7 @@ Test(nesting, an_allocator_that_receives)
 {
     check_allocator("lower_malloc.so", NULL);
     check_allocator(NULL, "lower_malloc.so");
+    check_allocator("lower_malloc.so", "lower_dlsym.so");
 }
 
 Test(nesting, smallest_stack)

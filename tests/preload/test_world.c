@@ -101,6 +101,8 @@ Test(world, environment)
 {
     static const char *const ways[] = {"way=cleared", "way=overwritten", "way=rewritten", "way=null"};
     for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++) {
+        if (under_qemu() && strcmp(ways[i], "way=null") == 0)
+            continue; /* it runs no program of its machine by exec */
         unlink(trace_path());
         struct finished job = RUN(.argv = {"environment", ways[i]});
         cr_assert(exited_with(&job, 0), "%s: %#x %s", ways[i], (unsigned)job.status, job.err);
