@@ -53,6 +53,31 @@ Test(address, canaries_where_a_scope_is_mended)
     }
 }
 
+/* As the same of recvfrom. What must be mended is a fault's: ::1 comes with a scope id, which `keep` leaves there. */
+Test(address, canaries_of_messages)
+{
+    static const char *const calls[] = {"call=recvmsg", "call=recvmmsg"};
+    for (size_t i = 0; i < 2; i++) {
+        unlink(trace_path());
+        struct finished native = RUN(.argv = {"addrlen", calls[i]}, .native = true);
+        struct finished job = RUN(.argv = {"addrlen", calls[i]}, .env = {"RECVSHIM_CALLS=all"});
+        struct finished mended =
+            RUN(.argv = {"addrlen", calls[i]}, .env = {"RECVSHIM_CALLS=all", "RECVSHIM_FAULT=*:scope=7"});
+        struct finished kept = RUN(.argv = {"addrlen", calls[i]},
+                                   .env = {"RECVSHIM_CALLS=all", "RECVSHIM_FAULT=*:scope=7", "RECVSHIM_SCOPE=keep"});
+        cr_expect_eq(lines_of(native.out), 9, "%s", native.out);
+        cr_expect_str_eq(job.out, native.out, "%s", calls[i]);
+        cr_expect_str_eq(mended.out, native.out, "%s", calls[i]);
+        static const char *const lengths[] = {"length 0 ",  "length 1 ",  "length 2 ",  "length 16 ",
+                                              "length 24 ", "length 27 ", "length 28 ", "length 128 "};
+        for (size_t n = 0; n < sizeof lengths / sizeof lengths[0]; n++) {
+            const char *line = line_of(&kept, lengths[n]);
+            cr_expect_eq(strcmp(line, line_of(&native, lengths[n])) != 0, n >= 6, "%s: %s", calls[i], line);
+            cr_expect(strstr(line, " beyond 0") != NULL, "%s: %s", calls[i], line);
+        }
+    }
+}
+
 /* Known or not, traced or not: where the address lies is what the header said when the call was made. */
 Test(address, a_header_that_is_received_over)
 {

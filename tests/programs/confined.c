@@ -28,17 +28,6 @@ static unsigned short write_filter(const char *numbers)
     return length;
 }
 
-static long past_libc(long number, long a, long b, long c)
-{
-    long result;
-#if defined __x86_64__
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
-#else
-    result = syscall(number, a, b, c);
-#endif
-    return result;
-}
-
 static void confine(const char *numbers)
 {
     struct sock_fprog program = {write_filter(numbers), filter};

@@ -145,7 +145,15 @@ class Kinds(Check):
         self.refuse(self.build("static-pie", "-static-pie"), "static", "is statically linked (static-pie)")
 
     def test_musl(self):
-        self.refuse(self.build("musl", compiler="musl-gcc"), "other-libc", "uses musl, not glibc")
+        path = self.build("musl", compiler="musl-gcc")
+        self.refuse(path, "other-libc", "uses musl, not glibc")
+        # It does not start with the library, which it has from a traced program that starts it.
+        ended = [subprocess.run([path], env=dict(self.environment, LD_PRELOAD=self.library), capture_output=True, text=True,
+                                timeout=LIMIT, check=False), self.run_quiet("sh", "-c", path)[0]]
+        for done in ended:
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(done.stdout, "")
+            self.assertIn("Error relocating", done.stderr)
 
     def test_wrong_class(self):
         path = self.build("other-class", "-m32")
@@ -536,6 +544,10 @@ class Children(Check):
         self.expect_lost(self.lose("sh", "-c", f"env -i {self.plain} wait; true"), self.plain, phrase)
         self.expect_lost(self.lose("env", "-i", self.plain, "wait"), self.plain, phrase)
         self.expect_lost(self.lose("sh", "-c", f"unset LD_PRELOAD; {self.plain} wait; true"), self.plain, phrase)
+        without_any = ("import ctypes, sys; arguments = (ctypes.c_char_p * 3)(sys.argv[1].encode(), b'wait'); "
+                       "ctypes.CDLL(None).execve(arguments[0], arguments, None)")
+        python = f'/usr/bin/python3 -c "{without_any}" {self.plain}'
+        self.expect_lost(self.lose("sh", "-c", f"{python}; true"), self.plain, phrase)
 
     def test_several(self):
         path = self.build("static-children", "-static")

@@ -94,6 +94,10 @@ deadlines way=urgent timeout=1000
 cells socket=tcp cells=15r-k,10-tc
 handler_races
 family received
+environment way=cleared
+environment way=overwritten
+environment way=rewritten
+environment way=null
 brief way=fork processes=3 at_once=1
 by_call interrupted call=recv
 by_call interrupted call=read
@@ -102,6 +106,10 @@ by_call timeout call=recv
 by_call timeout call=readv
 edges vfork-in-handler
 edges vfork-jumped-out-of
+own_threads started=c11
+own_threads started=posix
+repieced call=readv
+repieced call=recvmsg
 """.split("\n")[1:-1]
 # Programs that are not run here.
 NOT_RUN = {
@@ -110,11 +118,14 @@ NOT_RUN = {
     "cancel_late jump_gathered sentinel": "need another preload, or retries, for what they are about",
     "old_kernel old_start defects": "run others, or are built by their tests",
     "timeouts signal_storm": "take long",
+    "wild": "crashes, where the kernel would refuse: README.md, \"What it cannot see\"",
 }
 
 
 VICTIM_ROWS = """
 addrlen
+addrlen call=recvmsg
+addrlen call=recvmmsg
 edges read-only-frame
 edges six-arguments
 edges vfork-filter
@@ -182,6 +193,7 @@ cleared dup2
 cleared mark
 cleared unseen
 copies
+drops way=privileges
 ends fin
 ends fin-by-shutdown
 ends reset-after-data
@@ -212,6 +224,8 @@ gaps deep module={victims}/module.so
 gaps namespace module={victims}/module.so
 gaps raw module={victims}/module.so
 gaps stdio module={victims}/module.so
+gaps splice
+gaps preadv2
 handed
 handlers running
 handlers reset
@@ -231,6 +245,7 @@ hangup refused
 hangup misused
 hangup would-block
 hangup truncated
+high
 inherited
 late
 leaves closefrom
@@ -289,6 +304,9 @@ small_stack
 spawner
 spawner fork=1
 threads threads=2 each=20
+unnoted by=freopen
+unnoted by=kernel
+unnoted by=socketpair
 """.split("\n")[1:-1]
 
 
