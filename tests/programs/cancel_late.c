@@ -1,6 +1,6 @@
 /* Threads that are cancelled (by lower_cancel.so) as their receive returns, one for each kind: what the receive took
  * must reach the thread, which acts on the cancellation only afterwards. */
-#include "victim.h"
+#include "ticks.h"
 
 #include <pthread.h>
 
@@ -22,11 +22,17 @@ struct receipt {
     ssize_t result;
 };
 
+/* The ticks come to this thread alone. */
 static void *receive(void *argument)
 {
     struct receipt *receipt = argument;
     char buffer[16];
+    int state;
+    begin_ticks(receipt->flags == MSG_WAITALL ? 20000 : 0);
     receipt->result = recv(receipt->fd, buffer, receipt->length, receipt->flags);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    end_ticks();
+    pthread_setcancelstate(state, NULL);
     pthread_testcancel();
     return NULL;
 }
@@ -37,13 +43,7 @@ static void try_receive(const char *kind, int fd, size_t length, int flags)
     void *result;
     struct receipt receipt = {fd, length, flags, -2};
     must(pthread_create(&thread, NULL, receive, &receipt) == 0, "pthread_create");
-    /* The ticks are the thread's alone. */
-    sigset_t alarm;
-    sigemptyset(&alarm);
-    sigaddset(&alarm, SIGALRM);
-    pthread_sigmask(SIG_BLOCK, &alarm, NULL);
     pthread_join(thread, &result);
-    pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
     must(result == PTHREAD_CANCELED, "a cancellation after the receive");
     say(kind, receipt.result);
 }
@@ -51,6 +51,10 @@ static void try_receive(const char *kind, int fd, size_t length, int flags)
 int main(void)
 {
     int stream[2], packets[2];
+    sigset_t alarm_only;
+    sigemptyset(&alarm_only);
+    sigaddset(&alarm_only, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm_only, NULL); /* begin_ticks() unblocks it in the thread that asks for them */
     pair(SOCK_STREAM, stream);
     pair(SOCK_SEQPACKET, packets);
     must(send(stream[1], "abc", 3, 0) == 3, "send");
@@ -65,8 +69,6 @@ int main(void)
     must(setsockopt(stream[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
     peer = stream[1];
     handle(SIGALRM, on_tick, 0);
-    tick(20000);
     try_receive("gathered", stream[0], 5, MSG_WAITALL);
-    tick(0);
     return 0;
 }

@@ -1,12 +1,15 @@
 /* What recvmsg and recvmmsg do beyond the other receives: messages WAY. */
-#include "victim.h"
+#include "ticks.h"
 
 #include <dirent.h>
 #include <sys/mman.h>
 
+static atomic_int interruptions;
+
 static void on_alarm(int signal)
 {
     (void)signal;
+    interruptions++;
 }
 
 static int count_descriptors(void)
@@ -181,10 +184,12 @@ static void show_batch(void)
     say("empty", recvmmsg(receiver, batch.messages, BATCH, MSG_DONTWAIT, NULL) < 0 ? errno : 0);
 }
 
+/* After an interruption, and after the timeout. */
 static void *send_late(void *fd)
 {
-    struct timespec pause = {.tv_nsec = 100000000};
-    nanosleep(&pause, NULL);
+    do
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    while (interruptions == 0);
     must(send((int)(intptr_t)fd, "late", 4, 0) == 4, "send");
     return NULL;
 }
@@ -199,9 +204,9 @@ static void show_timeout(void)
     handle(SIGALRM, on_alarm, 0);
     prepare(&batch);
     pthread_t thread = start_undisturbed(send_late, (void *)(intptr_t)fds[1]);
-    tick(10000);
+    begin_ticks(10000);
     int count = recvmmsg(fds[0], batch.messages, BATCH, 0, &timeout);
-    tick(0);
+    end_ticks();
     pthread_join(thread, NULL);
     say("count", count);
     say("length", batch.messages[0].msg_len);

@@ -9,6 +9,7 @@
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -69,7 +70,7 @@ static inline long gettid_now(void)
     return syscall(SYS_gettid);
 }
 
-/* Even over loopback a datagram takes its time on a busy machine. */
+/* Even over loopback what was sent takes its time: on a busy machine the kernel leaves it to a thread of its own. */
 static inline void wait_for(int fd, short events)
 {
     struct pollfd socket = {.fd = fd, .events = events};
@@ -84,19 +85,26 @@ enum { IN_RECEIVE = 1, IN_WAIT = 2 };
  * these are the numbers there. */
 static inline int sleeps_in(const char *text)
 {
-    long number = text[0] >= '0' && text[0] <= '9' ? strtol(text, NULL, 10) : -1;
 #ifdef __i386__
-    if (number == SYS_socketcall)
-        return IN_RECEIVE;
-    if (number == SYS_ppoll_time64)
-        return IN_WAIT;
+    static const long receives[] = {SYS_socketcall, SYS_recvfrom, SYS_recvmsg,        SYS_recvmmsg,
+                                    SYS_read,       SYS_readv,    SYS_recvmmsg_time64};
+    static const long waits[] = {SYS_ppoll, SYS_ppoll_time64};
 #elif defined __aarch64__
-    if (number == 45)
-        return IN_RECEIVE;
-    if (number == 271)
-        return IN_WAIT;
+    static const long receives[] = {45, 47, 299, 0, 19}, waits[] = {271};
+#else
+    static const long receives[] = {SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_read, SYS_readv},
+                      waits[] = {SYS_ppoll};
 #endif
-    return number == SYS_recvfrom ? IN_RECEIVE : number == SYS_ppoll ? IN_WAIT : 0;
+    if (text[0] < '0' || text[0] > '9')
+        return 0;
+    long number = strtol(text, NULL, 10);
+    for (size_t i = 0; i < sizeof receives / sizeof receives[0]; i++)
+        if (number == receives[i])
+            return IN_RECEIVE;
+    for (size_t i = 0; i < sizeof waits / sizeof waits[0]; i++)
+        if (number == waits[i])
+            return IN_WAIT;
+    return 0;
 }
 
 /* Until it sleeps in one of these. */
@@ -111,6 +119,7 @@ static inline void wait_until_blocked(const char *path, int where)
         text[length] = '\0';
         if ((sleeps_in(text) & where) != 0)
             return;
+        sched_yield();
     }
 }
 
