@@ -33,7 +33,7 @@ ParameterizedTestParameters(signal_storm, under_every_policy)
     return cr_make_param_array(size_t, indices, STORMS);
 }
 
-ParameterizedTest(const size_t *index, signal_storm, under_every_policy, .timeout = 240)
+ParameterizedTest(const size_t *index, signal_storm, under_every_policy, .timeout = 600)
 {
     const struct storm *storm = &storms[*index];
     const char *seconds = getenv("RECVSHIM_TEST_SECONDS");

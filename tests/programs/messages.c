@@ -169,7 +169,7 @@ static void show_batch(void)
         senders[i] = bound(AF_INET6, SOCK_DGRAM, &names[i], &name_length);
     for (int i = 0; i < 5; i++) {
         size_t size = i == 2 ? 20 : i == 3 ? 0 : (size_t)i + 1;
-        must(sendto(senders[i % 2], text + i, size, 0, (struct sockaddr *)&to, length) == (ssize_t)size, "sendto");
+        send_and_await(senders[i % 2], text + i, size, receiver, &to, length);
     }
     prepare(&batch);
     say("fd", receiver);

@@ -11,8 +11,8 @@ int main(int argc, char **argv)
     (void)argc;
     struct sockaddr_storage nobody;
     socklen_t length;
-    int closed = bound(AF_INET, SOCK_DGRAM, &nobody, &length), on = 1;
-    close(closed);
+    int on = 1;
+    refusing(SOCK_DGRAM, &nobody, &length);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     must(setsockopt(fd, SOL_IP, IP_RECVERR, &on, sizeof on) == 0, "IP_RECVERR");
     must(connect(fd, (struct sockaddr *)&nobody, length) == 0, "connect");
