@@ -48,12 +48,12 @@ Test(fault_waits, a_delay_ends_by_what_would_have_ended_the_receive)
         {"alarmed-with-restart", "RECVSHIM_EINTR=never", false},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        struct finished job = delayed(rows[i].way, "*:delay=300ms", rows[i].policy);
+        struct finished job = delayed(rows[i].way, rows[i].ends ? "*:delay=20s" : "*:delay=300ms", rows[i].policy);
         cr_expect_eq(said(&job, "handled"), 1);
         cr_expect_eq(said(&job, "result"), rows[i].ends ? -1 : 1, "%s, %s", rows[i].way, rows[i].policy);
         cr_expect_eq(said(&job, "errno"), rows[i].ends ? EINTR : 0);
-        cr_expect_eq(said(&job, "elapsed") >= 300, !rows[i].ends, "%s, %s: %lld", rows[i].way, rows[i].policy,
-                     said(&job, "elapsed"));
+        cr_expect(rows[i].ends ? said(&job, "elapsed") < 10000 : said(&job, "elapsed") >= 300, "%s, %s: %lld",
+                  rows[i].way, rows[i].policy, said(&job, "elapsed"));
     }
 }
 

@@ -74,7 +74,7 @@ static void check_complete(bool wide)
     free_ring(&ring);
 }
 
-Test(mixed, every_record_is_there, .timeout = 120)
+Test(mixed, every_record_is_there, .timeout = 600)
 {
     check_complete(true);
     harness_end();
@@ -107,7 +107,7 @@ static void check_account(const struct ring *ring)
     cr_expect_eq(ring->torn, 0);
 }
 
-Test(mixed, every_record_is_counted_where_there_is_no_room, .timeout = 120)
+Test(mixed, every_record_is_counted_where_there_is_no_room, .timeout = 600)
 {
     for (int wide = 0; wide < 2; wide++) {
         const struct tally *tally = grow(wide, "depth=4", "kill=0", "RECVSHIM_SIZE=64K");
@@ -122,7 +122,7 @@ Test(mixed, every_record_is_counted_where_there_is_no_room, .timeout = 120)
 }
 
 /* A thread that is killed leaves a receive that it has not counted, or a record that it has not finished. */
-Test(mixed, every_record_is_counted_where_processes_are_killed, .timeout = 120)
+Test(mixed, every_record_is_counted_where_processes_are_killed, .timeout = 600)
 {
     for (int wide = 0; wide < 2; wide++) {
         const struct tally *tally = grow(wide, "depth=3", "kill=1", "RECVSHIM_SIZE=64K");

@@ -33,17 +33,33 @@ static struct ring only_record(const struct finished *job, int64_t result, int e
     return ring;
 }
 
-/* A 500 ms time-out under a 50 ms tick. */
+/* A victim under a 50 ms tick whose receive is to take TIMEOUT_US, or `later` than that, and not half a tick more. What
+ * else runs here can make it late; a deadline that is counted wrongly is late each time. */
+static struct finished timely(const struct job *job, long long later)
+{
+    struct finished done;
+    for (int attempt = 0; attempt < 10; attempt++) {
+        unlink(trace_path());
+        long long late = slack();
+        done = finish(start(job));
+        cr_assert_geq(said(&done, "elapsed_us"), TIMEOUT_US, "not before its time");
+        if (said(&done, "elapsed_us") < TIMEOUT_US + later + TICK_US / 2 + late)
+            return done;
+    }
+    cr_assert_fail("it takes %lld us each time", said(&done, "elapsed_us"));
+    return done;
+}
+
+/* A 500 ms time-out: counted from the first interruption it would be a tick late. */
 static void check_deadline(const char *socket, const char *more)
 {
-    long long late = slack();
-    struct finished job =
-        RUN(.argv = {"interrupted", "tick=50", "timeout=500", socket, more}, .env = {"RECVSHIM_EVENTS=all"});
+    struct finished job = timely(
+        &(struct job){.argv = {"interrupted", "tick=50", "timeout=500", socket, more}, .env = {"RECVSHIM_EVENTS=all"}},
+        0);
     struct ring ring = only_record(&job, -1, EAGAIN, RECVSHIM_EVENT_WOULD_BLOCK);
-    cr_expect_geq(said(&job, "elapsed_us"), TIMEOUT_US, "not before its time");
-    /* Counted from the first interruption it would be a tick late. */
-    cr_expect_lt(said(&job, "elapsed_us"), TIMEOUT_US + TICK_US / 2 + late, "within a tick");
-    cr_expect_geq(ring.records[0].retries, 8, "%u retries", ring.records[0].retries);
+    /* The last tick may have come together with the end. */
+    cr_expect_geq(ring.records[0].retries, said(&job, "ticks") - 1, "%u retries", ring.records[0].retries);
+    cr_expect_geq(ring.records[0].retries, 1);
     cr_expect_leq(ring.records[0].retries, said(&job, "ticks"));
 }
 
@@ -71,13 +87,11 @@ Test(retry_live, deadline_set_through_a_duplicate)
 /* By another process that has the socket, too: nothing that this one does tells of it. */
 Test(retry_live, deadline_set_by_another_process)
 {
-    long long late = slack();
-    struct finished job =
-        RUN(.argv = {"interrupted", "tick=50", "timeout=500", "socket=shared"}, .env = {"RECVSHIM_EVENTS=all"});
-    only_record(&job, -1, EAGAIN, RECVSHIM_EVENT_WOULD_BLOCK);
     /* Counted from the first interruption, at which it is learnt. */
-    cr_expect_geq(said(&job, "elapsed_us"), TIMEOUT_US);
-    cr_expect_lt(said(&job, "elapsed_us"), TIMEOUT_US + TICK_US + TICK_US / 2 + late);
+    struct finished job = timely(&(struct job){.argv = {"interrupted", "tick=50", "timeout=500", "socket=shared"},
+                                               .env = {"RECVSHIM_EVENTS=all"}},
+                                 TICK_US);
+    only_record(&job, -1, EAGAIN, RECVSHIM_EVENT_WOULD_BLOCK);
 }
 
 /* At the third interruption, the second of the retry; counted from there, as nothing was known of it at entry. */
@@ -190,12 +204,10 @@ Test(retry_live, waitall_gathers_without_an_address)
 
 Test(retry_live, waitall_gathers_until_the_deadline)
 {
-    long long late = slack();
-    struct finished job =
-        RUN(.argv = {"interrupted", "tick=50", "timeout=500", "waitall=1", "length=10", "send-at=3", "bytes=6"});
-    only_record(&job, 6, 0, RECVSHIM_EVENT_RECEIVE);
-    cr_expect_geq(said(&job, "elapsed_us"), TIMEOUT_US);
-    cr_expect_lt(said(&job, "elapsed_us"), TIMEOUT_US + TICK_US / 2 + late);
+    struct finished job = timely(&(struct job){.argv = {"interrupted", "tick=50", "timeout=500", "waitall=1",
+                                                        "length=10", "send-at=2", "bytes=3"}},
+                                 0);
+    only_record(&job, 3, 0, RECVSHIM_EVENT_RECEIVE);
 }
 
 /* What cannot be put together from several receives is left to the program. */

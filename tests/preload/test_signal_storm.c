@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-TestSuite(signal_storm, .init = harness_begin, .fini = harness_end);
+TestSuite(signal_storm, .init = harness_begin, .fini = harness_end, .timeout = 600);
 
 /* legal, as signal_storm.c has it: whose handlers EINTR may follow. */
 static const struct storm {

@@ -1,5 +1,6 @@
 /* What every receive call does alike: by_call WAY call=CALL. */
 #include "by_call.h"
+#include "ticks.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -70,10 +71,10 @@ static void show_interrupted(void)
     tcp_pair(fds, NULL);
     handle(SIGALRM, on_alarm, 0);
     pthread_t thread = start_undisturbed(send_late, (void *)(intptr_t)fds[1]);
-    tick(5000);
+    begin_ticks(5000);
     ssize_t result = receive_by(call, fds[0], buffer, sizeof buffer, 0, NULL, NULL);
     int error = errno;
-    tick(0);
+    end_ticks();
     returned = 1;
     pthread_join(thread, NULL);
     say("result", result);
@@ -89,12 +90,12 @@ static void show_timeout(void)
     tcp_pair(fds, NULL);
     must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0, "SO_RCVTIMEO");
     handle(SIGALRM, on_alarm, 0);
-    tick(20000);
+    begin_ticks(20000);
     uint64_t begin = nanoseconds(CLOCK_MONOTONIC);
     ssize_t result = receive_by(call, fds[0], buffer, sizeof buffer, 0, NULL, NULL);
     int error = errno;
     say("milliseconds", (long long)((nanoseconds(CLOCK_MONOTONIC) - begin) / 1000000));
-    tick(0);
+    end_ticks();
     say("result", result);
     say("expired", result < 0 && error == EAGAIN);
 }
@@ -126,9 +127,9 @@ static void show_scattered(void)
     must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof timeout) == 0, "SO_RCVTIMEO");
     handle(SIGALRM, on_alarm, 0);
     pthread_t thread = start_undisturbed(send_to_the_waiting, (void *)(intptr_t)fds[1]);
-    tick(5000);
+    begin_ticks(5000);
     say("result", strcmp(call, "readv") == 0 ? readv(fds[0], pieces, PIECES) : recvmsg(fds[0], &message, 0));
-    tick(0);
+    end_ticks();
     pthread_join(thread, NULL);
     for (int i = 0; i < PIECES; i++)
         right += buffer[i] == i + 1;
@@ -143,8 +144,8 @@ static void show_datagrams(void)
     char buffer[8] = "", guard[4] = "";
     int receiver = bound(AF_INET6, SOCK_DGRAM, &to, &length), sender = bound(AF_INET6, SOCK_DGRAM, &from, &from_length);
     must(sendto(sender, "0123456789", 10, 0, (struct sockaddr *)&to, length) == 10, "sendto");
-    must(sendto(sender, "", 0, 0, (struct sockaddr *)&to, length) == 0, "sendto");
     wait_for(receiver, POLLIN);
+    must(sendto(sender, "", 0, 0, (struct sockaddr *)&to, length) == 0, "sendto");
     say("fd", receiver);
     say("port", ntohs(((struct sockaddr_in6 *)&from)->sin6_port));
     say("result", receive_by(call, receiver, buffer, sizeof buffer, 0, &source, &room));

@@ -35,7 +35,7 @@ static void wait_for_thread(int where)
 {
     char path[64];
     while (tid == 0)
-        ;
+        sched_yield();
     snprintf(path, sizeof path, "/proc/self/task/%ld/syscall", tid);
     wait_until_blocked(path, where);
 }

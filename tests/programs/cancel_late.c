@@ -3,6 +3,7 @@
  * cancelled as that call returns what came over one connection, and one that is told of its end. (Cancelled at any time
  * of their own, threads would lose data to glibc's own receives: its bug 12683.) */
 #include "by_call.h"
+#include "ticks.h"
 
 #include <pthread.h>
 
@@ -25,11 +26,17 @@ struct receipt {
     ssize_t result;
 };
 
+/* The ticks come to this thread alone. */
 static void *receive(void *argument)
 {
     struct receipt *receipt = argument;
     char buffer[16];
+    int state;
+    begin_ticks(receipt->flags == MSG_WAITALL ? 20000 : 0);
     receipt->result = receive_by(receipt->call, receipt->fd, buffer, receipt->length, receipt->flags, NULL, NULL);
+    pthread_setcancelstate(PTHREAD_CANCEL_DISABLE, &state);
+    end_ticks();
+    pthread_setcancelstate(state, NULL);
     pthread_testcancel();
     return NULL;
 }
@@ -40,13 +47,7 @@ static ssize_t receive_cancelled(const char *call, int fd, size_t length, int fl
     void *result;
     struct receipt receipt = {call, fd, length, flags, -2};
     must(pthread_create(&thread, NULL, receive, &receipt) == 0, "pthread_create");
-    /* The ticks are the thread's alone. */
-    sigset_t alarm;
-    sigemptyset(&alarm);
-    sigaddset(&alarm, SIGALRM);
-    pthread_sigmask(SIG_BLOCK, &alarm, NULL);
     pthread_join(thread, &result);
-    pthread_sigmask(SIG_UNBLOCK, &alarm, NULL);
     must(result == PTHREAD_CANCELED, "a cancellation after the receive");
     return receipt.result;
 }
@@ -84,6 +85,10 @@ int main(int argc, char **argv)
         return 0;
     }
     int stream[2], packets[2];
+    sigset_t alarm_only;
+    sigemptyset(&alarm_only);
+    sigaddset(&alarm_only, SIGALRM);
+    pthread_sigmask(SIG_BLOCK, &alarm_only, NULL); /* begin_ticks() unblocks it in the thread that asks for them */
     pair(SOCK_STREAM, stream);
     pair(SOCK_SEQPACKET, packets);
     must(send(stream[1], "abc", 3, 0) == 3, "send");
@@ -98,8 +103,6 @@ int main(int argc, char **argv)
     must(setsockopt(stream[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
     peer = stream[1];
     handle(SIGALRM, on_tick, 0);
-    tick(20000);
     try_receive("gathered", stream[0], 5, MSG_WAITALL);
-    tick(0);
     return 0;
 }

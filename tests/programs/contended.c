@@ -71,11 +71,14 @@ static int sender_at(const char *address)
     return fd;
 }
 
-/* All that was sent has been taken: the socket has room for some hundreds, and loses what comes beyond. */
-static void await_empty(int fd)
+/* So many of those that no rule names have been taken, and what came before them: the socket has room for some
+ * hundreds, and loses what comes beyond. */
+static void await_arrived(long number)
 {
     int size;
-    while (ioctl(fd, FIONREAD, &size) == 0 && size != 0)
+    uint64_t end = nanoseconds(CLOCK_MONOTONIC) + UINT64_C(20000000000); /* should one be lost */
+    while ((arrived[1] < number || (ioctl(fds[0], FIONREAD, &size) == 0 && size != 0)) &&
+           nanoseconds(CLOCK_MONOTONIC) < end)
         sched_yield();
 }
 
@@ -92,11 +95,11 @@ static void two_peers(void)
         must(pthread_create(&threads[i], NULL, receive_any, NULL) == 0, "pthread_create");
     for (int i = 0; i < DATAGRAMS; i++) {
         if (i % 20 == 0)
-            await_empty(fds[0]);
+            await_arrived(i);
         for (int n = 0; n < 2; n++)
             must(sendto(senders[n], n == 0 ? "a" : "b", 1, 0, (struct sockaddr *)&address, length) == 1, "sendto");
     }
-    await_empty(fds[0]);
+    await_arrived(DATAGRAMS);
     over = true;
     for (int i = 0; i < THREADS; i++)
         pthread_join(threads[i], NULL);
@@ -108,12 +111,24 @@ static void two_peers(void)
 /* ---- a number that becomes another's while a receive on it waits ---- */
 
 static long received_once;
+static atomic_long receiver_tid;
 
 static void *receive_once(void *nothing)
 {
     char bytes[1000];
+    receiver_tid = gettid_now();
     received_once = recv(fds[0], bytes, sizeof bytes, 0);
     return nothing;
+}
+
+/* Until the thread of receive_once() sleeps so. */
+static void await_receiver(int where)
+{
+    char path[64];
+    while (receiver_tid == 0)
+        sched_yield();
+    snprintf(path, sizeof path, "/proc/self/task/%ld/syscall", (long)receiver_tid);
+    wait_until_blocked(path, where);
 }
 
 /* The thread's receive is under way before the number is another's. Returns the old connection's other end. */
@@ -123,7 +138,7 @@ static int become_another(pthread_t *thread)
     pair(SOCK_STREAM, old);
     fds[0] = number = old[0];
     must(pthread_create(thread, NULL, receive_once, NULL) == 0, "pthread_create");
-    rest(100);
+    await_receiver(IN_RECEIVE | IN_WAIT | IN_DELAY);
     close(old[0]);
     pair(SOCK_STREAM, fds);
     must(fds[0] == number, "the number is used anew");
@@ -168,6 +183,14 @@ static void reused_with_data(void)
 static atomic_int turn, done;
 static atomic_long escaped;
 
+/* So that both begin at once where there are two CPUs; and where there is one, both begin. */
+static void spin_until(atomic_int *count, int number)
+{
+    for (int spins = 0; *count < number; spins++)
+        if (spins > 1000)
+            sched_yield();
+}
+
 static void receive_first(void)
 {
     char byte;
@@ -178,8 +201,7 @@ static void receive_first(void)
 static void *take_turns(void *nothing)
 {
     for (int own = 1;; own++) {
-        while (turn < own)
-            ;
+        spin_until(&turn, own);
         if (over)
             return nothing;
         receive_first();
@@ -196,8 +218,7 @@ static void first_receives(void)
         pair(SOCK_STREAM, fds);
         turn = i;
         receive_first();
-        while (done < i)
-            ;
+        spin_until(&done, i);
         close(fds[0]);
         close(fds[1]);
     }
@@ -222,7 +243,7 @@ static void stolen(void)
     must(pthread_create(&thread, NULL, receive_once, NULL) == 0, "pthread_create");
     rest(500);
     must(sendto(fds[0], "x", 1, 0, (struct sockaddr *)&address, length) == 1, "sendto");
-    rest(100);
+    await_receiver(IN_DELAY);
     must(syscall(SYS_recvfrom, fds[0], &byte, 1, MSG_DONTWAIT, NULL, NULL) == 1, "recvfrom");
     pthread_join(thread, NULL);
     say("thread", received_once);
@@ -313,10 +334,10 @@ static void pending_error(void)
 {
     struct sockaddr_storage address, nobody;
     socklen_t length;
-    int on = 1, closed = bound(AF_INET, SOCK_DGRAM, &nobody, &length);
+    int on = 1;
+    refusing(SOCK_DGRAM, &nobody, &length);
     fds[0] = bound(AF_INET, SOCK_DGRAM, &address, &length);
     must(setsockopt(fds[0], IPPROTO_IP, IP_RECVERR, &on, sizeof on) == 0, "IP_RECVERR");
-    close(closed);
     must(sendto(fds[0], "x", 1, 0, (struct sockaddr *)&nobody, length) == 1, "sendto");
     struct pollfd refused = {.fd = fds[0]};
     while ((refused.revents & POLLERR) == 0)

@@ -9,13 +9,14 @@
  *                 SA_RESTART, 3 bytes, SIGTERM, whose handler has not, and, where that did not end it, 5 bytes;
  *                 remove=1 takes SO_RCVTIMEO away and sends SIGUSR1 in place of SIGTERM
  *   way=stopped   is another process: it stops this one, for=MS */
-#include "settled.h"
+#include "ticks.h"
 
 #include <pthread.h>
 #include <sys/ioctl.h>
 #include <sys/wait.h>
 
 static volatile sig_atomic_t ticks;
+static atomic_bool received;
 static int fds[2];
 static long taken, new_timeout, send_after;
 static bool apart, removes;
@@ -32,9 +33,10 @@ static void set_timeout(long milliseconds)
     must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
 }
 
+/* At the latest when there is nothing left to be interrupted. */
 static void await_tick(int number)
 {
-    while (ticks < number)
+    while (ticks < number && !received)
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 }
 
@@ -66,8 +68,9 @@ static void *send_urgent(void *unused)
 {
     await_tick(ticks == -1 ? -1 : 2);
     must(send(fds[1], "abcd", 4, 0) == 4, "send");
-    for (int waiting = apart; waiting != 0;)
-        must(ioctl(fds[0], FIONREAD, &waiting) == 0, "FIONREAD");
+    for (int waiting = apart; waiting != 0;) /* under way, or not yet taken */
+        must(ioctl(fds[1], TIOCOUTQ, &waiting) == 0 && (waiting != 0 || ioctl(fds[0], FIONREAD, &waiting) == 0),
+             "FIONREAD");
     must(send(fds[1], "U", 1, MSG_OOB) == 1 && send(fds[1], "efgh", 4, 0) == 4, "send");
     return unused;
 }
@@ -145,7 +148,7 @@ static void receive_urgent(bool in_line)
     say("first", recv(fds[0], buffer, 12, MSG_WAITALL));
     say("at_mark", sockatmark(fds[0]));
     pthread_join(thread, NULL);
-    tick(0);
+    end_ticks();
     set_timeout(0);
     ssize_t second = recv(fds[0], buffer, in_line ? 5 : 4, MSG_WAITALL);
     say("second", second);
@@ -203,7 +206,11 @@ int main(int argc, char **argv)
     long period = number(argv, "tick", 0);
     if (period == 0)
         ticks = -1;
-    tick(period);
+    const bool by_timer = strcmp(way, "taken") == 0 || strcmp(way, "expiry") == 0;
+    if (by_timer)
+        tick(period);
+    else
+        begin_ticks(period);
     if (urgent)
         receive_urgent(number(argv, "inline", 0) != 0);
     else if (strcmp(way, "expiry") == 0)
@@ -212,9 +219,13 @@ int main(int argc, char **argv)
         receive_once(8, MSG_WAITALL);
     else
         receive_once(1, 0);
+    received = true;
     if (has_thread)
         pthread_join(thread, NULL);
-    tick(0);
+    if (by_timer)
+        tick(0);
+    else if (!urgent)
+        end_ticks();
     if (child > 0)
         waitpid(child, NULL, 0);
     say("ticks", ticks);

@@ -231,7 +231,7 @@ static void refused_then_listening(void)
 {
     struct sockaddr_storage address;
     socklen_t length, none = 0;
-    close(bound(AF_INET, SOCK_STREAM, &address, &length));
+    refusing(SOCK_STREAM, &address, &length);
     int listener = socket(AF_INET, SOCK_STREAM, 0), client = socket(AF_INET, SOCK_STREAM, 0);
     must(connect(listener, (struct sockaddr *)&address, length) < 0 && listen(listener, 1) == 0, "listen");
     long port = port_of(listener, false);

@@ -97,7 +97,7 @@ static void refused(void)
 {
     struct sockaddr_storage nobody;
     socklen_t length;
-    close(bound(AF_INET, SOCK_DGRAM, &nobody, &length));
+    refusing(SOCK_DGRAM, &nobody, &length);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     must(connect(fd, (struct sockaddr *)&nobody, length) == 0, "connect");
     must(send(fd, buffer, 1, 0) == 1, "send");

@@ -8,7 +8,7 @@
  *   restart-until=N  the handler has SA_RESTART until the Nth tick is to come
  *   peek-off=N    SO_PEEK_OFF                                met=1         the socket has received before
  *   no-poll=1     by RLIMIT_NOFILE, which poll(2) holds its count against */
-#include "victim.h"
+#include "ticks.h"
 
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -96,21 +96,21 @@ int main(int argc, char **argv)
     if (number(argv, "met", 0))
         must(write(peer, "z", 1) == 1 && recv(fd, buffer, 1, 0) == 1, "a receive before");
 
+    handle(SIGALRM, on_tick, number(argv, "restart", 0) || restart_until != 0 ? SA_RESTART : 0);
+    begin_ticks(number(argv, "tick", 0) * 1000);
     const struct rlimit none = {0, 0};
     if (number(argv, "no-poll", 0))
         must(setrlimit(RLIMIT_NOFILE, &none) == 0, "RLIMIT_NOFILE");
-
-    handle(SIGALRM, on_tick, number(argv, "restart", 0) || restart_until != 0 ? SA_RESTART : 0);
-    tick(number(argv, "tick", 0) * 1000);
-    uint64_t begin = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+    uint64_t begin = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
     errno = 0;
     size_t length = (size_t)number(argv, "length", 1);
     ssize_t result = number(argv, "no-address", 0) ? recvfrom(fd, buffer, length, flags, NULL, (socklen_t *)8)
                                                    : recv(fd, buffer, length, flags);
     int error = errno;
-    say("elapsed_us", (long long)(nanoseconds(CLOCK_MONOTONIC) - begin) / 1000);
-    say("cpu_us", (long long)(nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / 1000);
-    tick(0);
+    uint64_t end = nanoseconds(CLOCK_MONOTONIC), cpu_end = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    end_ticks();
+    say("elapsed_us", (long long)(end - begin) / 1000);
+    say("cpu_us", (long long)(cpu_end - cpu) / 1000);
     say("result", result);
     say("errno", result < 0 ? error : 0);
     say("ticks", ticks);

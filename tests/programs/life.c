@@ -83,7 +83,7 @@ static void refused(void)
 {
     struct sockaddr_storage nobody;
     socklen_t length;
-    close(bound(AF_INET, SOCK_STREAM, &nobody, &length));
+    refusing(SOCK_STREAM, &nobody, &length);
     int fd = socket(AF_INET, SOCK_STREAM, 0);
     say("refused", try_connect(fd, (struct sockaddr_in *)&nobody) < 0 ? errno : 0);
     close(fd);
@@ -96,7 +96,7 @@ static void begin_two(int fds[2], struct sockaddr_in addresses[2])
     struct sockaddr_storage nobody;
     socklen_t length;
     addresses[0] = listening(&listener);
-    close(bound(AF_INET, SOCK_STREAM, &nobody, &length));
+    refusing(SOCK_STREAM, &nobody, &length);
     addresses[1] = *(struct sockaddr_in *)&nobody;
     for (int i = 0; i < 2; i++) {
         fds[i] = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);

@@ -1,6 +1,6 @@
 /* Two thousand different handlers, more than anybody keeps room for; each is installed, run, read back, and put in its
  * place again by the action that was read. */
-#include "victim.h"
+#include "ticks.h"
 
 static volatile int ran;
 
@@ -54,11 +54,11 @@ static void be_interrupted(const char *timeout)
     pair(SOCK_STREAM, fds);
     must(setsockopt(fds[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
     handle(SIGALRM, on_tick, 0);
-    tick(20000);
+    begin_ticks(20000);
     errno = 0;
     ssize_t result = recv(fds[0], &byte, 1, 0);
     say("errno", result < 0 ? errno : 0);
-    tick(0);
+    end_ticks();
 }
 
 int main(int argc, char **argv)

@@ -1,12 +1,15 @@
 /* What recvmsg and recvmmsg do beyond the other receives: messages WAY. */
-#include "victim.h"
+#include "ticks.h"
 
 #include <dirent.h>
 #include <sys/mman.h>
 
+static atomic_int interruptions;
+
 static void on_alarm(int signal)
 {
     (void)signal;
+    interruptions++;
 }
 
 static int count_descriptors(void)
@@ -166,7 +169,7 @@ static void show_batch(void)
         senders[i] = bound(AF_INET6, SOCK_DGRAM, &names[i], &name_length);
     for (int i = 0; i < 5; i++) {
         size_t size = i == 2 ? 20 : i == 3 ? 0 : (size_t)i + 1;
-        must(sendto(senders[i % 2], text + i, size, 0, (struct sockaddr *)&to, length) == (ssize_t)size, "sendto");
+        send_and_await(senders[i % 2], text + i, size, receiver, &to, length);
     }
     prepare(&batch);
     say("fd", receiver);
@@ -181,10 +184,12 @@ static void show_batch(void)
     say("empty", recvmmsg(receiver, batch.messages, BATCH, MSG_DONTWAIT, NULL) < 0 ? errno : 0);
 }
 
+/* After an interruption, and after the timeout. */
 static void *send_late(void *fd)
 {
-    struct timespec pause = {.tv_nsec = 100000000};
-    nanosleep(&pause, NULL);
+    do
+        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
+    while (interruptions == 0);
     must(send((int)(intptr_t)fd, "late", 4, 0) == 4, "send");
     return NULL;
 }
@@ -199,9 +204,9 @@ static void show_timeout(void)
     handle(SIGALRM, on_alarm, 0);
     prepare(&batch);
     pthread_t thread = start_undisturbed(send_late, (void *)(intptr_t)fds[1]);
-    tick(10000);
+    begin_ticks(10000);
     int count = recvmmsg(fds[0], batch.messages, BATCH, 0, &timeout);
-    tick(0);
+    end_ticks();
     pthread_join(thread, NULL);
     say("count", count);
     say("length", batch.messages[0].msg_len);

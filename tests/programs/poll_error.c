@@ -1,5 +1,5 @@
 /* A receive with SO_RCVTIMEO on a UDP socket whose error queue is never emptied: poll says POLLERR at once, always. */
-#include "victim.h"
+#include "ticks.h"
 
 static void on_tick(int signal)
 {
@@ -11,8 +11,8 @@ int main(int argc, char **argv)
     (void)argc;
     struct sockaddr_storage nobody;
     socklen_t length;
-    int closed = bound(AF_INET, SOCK_DGRAM, &nobody, &length), on = 1;
-    close(closed);
+    int on = 1;
+    refusing(SOCK_DGRAM, &nobody, &length);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     must(setsockopt(fd, SOL_IP, IP_RECVERR, &on, sizeof on) == 0, "IP_RECVERR");
     must(connect(fd, (struct sockaddr *)&nobody, length) == 0, "connect");
@@ -25,12 +25,14 @@ int main(int argc, char **argv)
     must(recv(fd, &byte, 1, 0) == -1 && errno == ECONNREFUSED, "refusal"); /* the queued copy stays */
 
     handle(SIGALRM, on_tick, 0);
-    tick(number(argv, "tick", 20) * 1000);
-    uint64_t begin = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_PROCESS_CPUTIME_ID);
+    begin_ticks(number(argv, "tick", 20) * 1000);
+    uint64_t begin = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
     ssize_t result = recv(fd, &byte, 1, 0);
     int error = errno;
-    say("cpu_us", (long long)(nanoseconds(CLOCK_PROCESS_CPUTIME_ID) - cpu) / 1000);
-    say("elapsed_us", (long long)(nanoseconds(CLOCK_MONOTONIC) - begin) / 1000);
+    uint64_t end = nanoseconds(CLOCK_MONOTONIC), cpu_end = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    end_ticks();
+    say("cpu_us", (long long)(cpu_end - cpu) / 1000);
+    say("elapsed_us", (long long)(end - begin) / 1000);
     say("result", result);
     say("errno", error);
     return 0;

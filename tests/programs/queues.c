@@ -22,7 +22,7 @@ static int refused(size_t length, bool queue)
     int on = queue;
     struct sockaddr_storage nobody;
     socklen_t size;
-    close(bound(AF_INET, SOCK_DGRAM, &nobody, &size));
+    refusing(SOCK_DGRAM, &nobody, &size);
     int fd = socket(AF_INET, SOCK_DGRAM, 0);
     must(setsockopt(fd, IPPROTO_IP, IP_RECVERR, &on, sizeof on) == 0, "IP_RECVERR");
     must(connect(fd, (struct sockaddr *)&nobody, size) == 0, "connect");

@@ -1,6 +1,6 @@
 /* What errno is after receives that succeed, and after the other calls that a connection is made and closed by: it was
  * 4242 before each. */
-#include "victim.h"
+#include "ticks.h"
 
 #include <sys/epoll.h>
 #include <sys/prctl.h>
@@ -92,14 +92,14 @@ int main(void)
     check("recvfrom", recvfrom(stream[0], buffer, 1, 0, NULL, NULL), 1);
 
     handle(SIGALRM, on_tick, 0);
-    tick(2000);
+    begin_ticks(2000);
     errno = 4242;
     check("retried", recv(stream[0], buffer, 1, 0), 1);
     struct timeval limit = {.tv_sec = 60};
     must(setsockopt(stream[0], SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
     errno = 4242;
     check("retried_with_timeout", recv(stream[0], buffer, 1, 0), 1);
-    tick(0);
+    end_ticks();
     /* A tick may have come late, and have sent a byte more. */
     while (recv(stream[0], buffer, 1, MSG_DONTWAIT) == 1)
         ;

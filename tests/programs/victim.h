@@ -6,9 +6,11 @@
 #include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/sock_diag.h>
 #include <netinet/in.h>
 #include <poll.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -69,34 +71,47 @@ static inline long gettid_now(void)
     return syscall(SYS_gettid);
 }
 
-/* Even over loopback a datagram takes its time on a busy machine. */
+/* Even over loopback what was sent takes its time: on a busy machine the kernel leaves it to a thread of its own. */
 static inline void wait_for(int fd, short events)
 {
     struct pollfd socket = {.fd = fd, .events = events};
     must(poll(&socket, 1, -1) == 1, "poll");
 }
 
-/* What a process or thread may sleep in: a receive, and the wait of one that is retried. */
-enum { IN_RECEIVE = 1, IN_WAIT = 2 };
+/* What a process or thread may sleep in: a receive, the wait of one that is retried, and the delay of a rule. */
+enum { IN_RECEIVE = 1, IN_WAIT = 2, IN_DELAY = 4 };
+
+#define COUNT_OF(array) (sizeof(array) / sizeof(array)[0])
+
+static inline bool is_one_of(long number, const long *numbers, size_t count)
+{
+    for (size_t i = 0; i < count; i++)
+        if (numbers[i] == number)
+            return true;
+    return false;
+}
 
 /* In which of them it does, by its file `syscall` of /proc, which begins with the number of the call, or with
  * "running". On i386 libc reaches sockets through one call, and waits with 64-bit times; of what qemu runs on x86-64
  * these are the numbers there. */
 static inline int sleeps_in(const char *text)
 {
-    long number = text[0] >= '0' && text[0] <= '9' ? strtol(text, NULL, 10) : -1;
 #ifdef __i386__
-    if (number == SYS_socketcall)
-        return IN_RECEIVE;
-    if (number == SYS_ppoll_time64)
-        return IN_WAIT;
+    static const long receives[] = {SYS_socketcall, SYS_recvfrom, SYS_recvmsg,        SYS_recvmmsg,
+                                    SYS_read,       SYS_readv,    SYS_recvmmsg_time64};
+    static const long waits[] = {SYS_ppoll, SYS_ppoll_time64},
+                      delays[] = {SYS_clock_nanosleep, SYS_clock_nanosleep_time64};
 #elif defined __aarch64__
-    if (number == 45)
-        return IN_RECEIVE;
-    if (number == 271)
-        return IN_WAIT;
+    static const long receives[] = {45, 47, 299, 0, 19}, waits[] = {271}, delays[] = {230};
+#else
+    static const long receives[] = {SYS_recvfrom, SYS_recvmsg, SYS_recvmmsg, SYS_read, SYS_readv};
+    static const long waits[] = {SYS_ppoll}, delays[] = {SYS_clock_nanosleep};
 #endif
-    return number == SYS_recvfrom ? IN_RECEIVE : number == SYS_ppoll ? IN_WAIT : 0;
+    if (text[0] < '0' || text[0] > '9')
+        return 0;
+    const long number = strtol(text, NULL, 10);
+    return is_one_of(number, receives, COUNT_OF(receives)) * IN_RECEIVE |
+           is_one_of(number, waits, COUNT_OF(waits)) * IN_WAIT | is_one_of(number, delays, COUNT_OF(delays)) * IN_DELAY;
 }
 
 /* Until it sleeps in one of these. */
@@ -111,6 +126,7 @@ static inline void wait_until_blocked(const char *path, int where)
         text[length] = '\0';
         if ((sleeps_in(text) & where) != 0)
             return;
+        sched_yield();
     }
 }
 
@@ -135,6 +151,35 @@ static inline int bound(int family, int type, struct sockaddr_storage *address, 
     must(fd >= 0 && bind(fd, (struct sockaddr *)address, *length) == 0, "bind");
     must(getsockname(fd, (struct sockaddr *)address, length) == 0, "getsockname");
     return fd;
+}
+
+/* The address of a socket that is there and takes nothing from anybody: whoever sends or connects to it is refused, and
+ * nobody else is given its port meanwhile. */
+static inline void refusing(int type, struct sockaddr_storage *address, socklen_t *length)
+{
+    int fd = bound(AF_INET, type, address, length);
+    if (type == SOCK_DGRAM) /* from itself alone */
+        must(connect(fd, (struct sockaddr *)address, *length) == 0, "connect");
+}
+
+/* The memory that what has arrived at a socket takes; 0 always where the kernel, or qemu, does not tell. */
+static inline uint32_t memory_taken(int fd)
+{
+    uint32_t memory[SK_MEMINFO_VARS] = {0};
+    socklen_t length = sizeof memory;
+    getsockopt(fd, SOL_SOCKET, SO_MEMINFO, memory, &length);
+    return memory[SK_MEMINFO_RMEM_ALLOC];
+}
+
+/* A datagram to a socket that nobody else sends to and nobody receives from, until it has arrived there. */
+static inline void send_and_await(int fd, const void *data, size_t size, int receiver,
+                                  const struct sockaddr_storage *address, socklen_t length)
+{
+    uint32_t before = memory_taken(receiver);
+    must(sendto(fd, data, size, 0, (const struct sockaddr *)address, length) == (ssize_t)size, "sendto");
+    wait_for(receiver, POLLIN);
+    while (before != 0 && memory_taken(receiver) == before)
+        sched_yield();
 }
 
 /* A TCP connection over loopback: fds[0] was accepted, fds[1] connected. The listener inherits nothing but `timeout`.
