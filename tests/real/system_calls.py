@@ -9,12 +9,15 @@ import strace
 PORT = r"\b\d{0,2}?(?:3[2-9]|4\d|5\d|60)\d\d\d\b"  # of the kernel's choice, or a tag that ends in it (tagged.h)
 BEGIN = 'write(-1, "main", 4)'  # victim library confined.so makes it as a program begins
 
+LINE = re.compile(r"(\d+) +\[ *(\d+)\] (\w+\(.*)")  # a thread, the number of a call, and the call
 MAKES_CHILD = re.compile(r"(?:clone3?|v?fork)\(.* = (\d+)$")
 OF_IDS = re.compile(r"(?:clone3?|v?fork|wait\w+|get\w*[pgst]id|set\w*id|\w*kill|rt_\w*sigqueueinfo|"
                     r"set_tid_address|exit|"
                     r"sched_\w+|prlimit64|futex|pidfd_open|openat|open|readlink|recvmsg|sendmsg|getsockopt|unshare)\(")
 # What differs between two native runs.
 VARIES = [(re.compile(pattern), by) for pattern, by in (
+    (r"^(\w+)_time64\(", r"\1("),  # of i386
+    (r"^sigreturn\(", "rt_sigreturn("),
     (r'"(?:[^"\\]|\\.)*"\.\.\.', "TEXT"),
     (r'^((?:recv|send|read|write|p(?:read|write)|getrandom)\w*\(.*?)"(?:[^"\\]|\\.)*"', r"\1TEXT"),
     (r'\b(iov_base|sa_data)="(?:[^"\\]|\\.)*"', r"\1=TEXT"),
@@ -41,7 +44,7 @@ VARIES = [(re.compile(pattern), by) for pattern, by in (
     (r"^(accept4?\(\d+), (?:NULL|\{.*?\}|ADDRESS), (?:NULL|\[.*?\]|ADDRESS)", r"\1"),
     (r"^(recvfrom\(\d+, .*, \d+, [A-Z_0|]+), (?:NULL|\{.*?\}|ADDRESS), (?:NULL|\[.*?\]|ADDRESS)", r"\1"),
     (r"(?<=msg_)name=(?:NULL|\{.*?\}|ADDRESS), msg_namelen=[^,]*", "name=..."),
-    (r"^(recvfrom\(.*), " + PORT + ", ", r"\1, PORT, "),  # tagged.h
+    (r"^(recv(?:from)?\(.*), " + PORT + ", ", r"\1, PORT, "),  # tagged.h
 )]
 JOINS = re.compile(r"^futex\(ADDRESS, FUTEX_WAIT_BITSET\|FUTEX_CLOCK_REALTIME, <")  # a thread; it may be over already
 WAITS_AND_LOOKS = re.compile(r"^openat\(AT_FDCWD, \"/proc/[^\"]*/(?:syscall|wchan|stat|status)\"")
@@ -50,11 +53,10 @@ WAITS_AND_LOOKS = re.compile(r"^openat\(AT_FDCWD, \"/proc/[^\"]*/(?:syscall|wcha
 def tell_apart(lines):
     """thread -> its label: "0" is the first, "0.1" the second that that one made."""
     labels, made, seen = {}, collections.Counter(), []
-    for line in lines:
-        thread, call = line.split(" ", 1)
+    for thread, _, call in lines:
         if thread not in seen:
             seen.append(thread)
-        child = MAKES_CHILD.match(call.lstrip())
+        child = MAKES_CHILD.match(call)
         if child:
             labels[child[1]] = thread, made[thread]
             made[thread] += 1
@@ -87,37 +89,48 @@ def without_waits(calls):
     return kept
 
 
-def name_of(call):
-    return call.split("(", 1)[0]
+# Of the calls that programs of i386 make by way of one, the numbers that tell them apart; whatever the machine.
+with open("/usr/include/linux/net.h", encoding="ascii") as header:
+    BY_SOCKETCALL = {name.lower(): number for name, number in re.findall(r"#define SYS_(\w+)\s+(\d+)", header.read())}
+SOCKETCALL = "102"
+
+
+def number_of(number, call):
+    """What the kernel tells a call by: as CONFINED_TO of confined.so has it."""
+    name = call.split("(", 1)[0]
+    return f"{number}:{BY_SOCKETCALL[name]}" if number == SOCKETCALL and name in BY_SOCKETCALL else number
+
+
+# `threads`: thread -> its calls from the beginning of the program on, and of each program that it becomes by exec;
+# `numbers`: of these calls; `starting`: of those by which a program starts.
+Asked = collections.namedtuple("Asked", "threads numbers starting")
 
 
 def own_calls(path, directory):
-    """thread -> its calls from the beginning of the program on, and of each program that it becomes by exec; and the
-    names of the calls by which a program starts."""
-    lines = [line for line in strace.whole_lines(path) if not re.match(r"\d+ +[+-]{3}", line)]
+    """Of a run under strace with -f and -n. Texts that name the directory do so by a word for it."""
+    lines = [match.groups() for match in map(LINE.match, strace.whole_lines(path)) if match]
     labels, threads = tell_apart(lines), collections.defaultdict(list)
-    starting = {}  # the calls of a program's loader, which are dropped once it turns out that it begins
-    names = set()
-    for line in lines:
-        thread, call = line.split(" ", 1)
-        call = call.lstrip()
+    begun = {}  # where the calls of a program's loader are, which are dropped once it turns out that it begins
+    numbers, starting = collections.defaultdict(list), set()
+    for thread, number, call in lines:
         label = labels[thread]
         if call.startswith(BEGIN):
-            names.update(map(name_of, threads[label][starting[label]:]))
-            del threads[label][starting[label]:]
+            starting.update(numbers[label][begun[label]:])
+            del threads[label][begun[label]:], numbers[label][begun[label]:]
             continue
         threads[label].append(settle(call, labels, directory))
+        numbers[label].append(number_of(number, call))
         if call.startswith("execve(") and call.endswith(" = 0"):
-            starting[label] = len(threads[label])
-    for label, calls in threads.items():
-        threads[label] = without_waits(calls)
-    threads["0"] = threads["0"][1:]  # its own execve
-    return dict(threads), names
+            begun[label] = len(threads[label])
+    threads["0"], numbers["0"] = threads["0"][1:], numbers["0"][1:]  # its own execve
+    return Asked({label: without_waits(calls) for label, calls in threads.items()},
+                 set(itertools.chain.from_iterable(numbers.values())), starting)
 
 
 # The source of a datagram is looked up by another call, which the kernel takes a read of a socket for anyway.
 OF_DATAGRAMS = [(re.compile(pattern), by) for pattern, by in (
-    (r"^read(\(\d+, TEXT, \d+)\)", r"recvfrom\1, 0)"),
+    (r"^recv\(", "recvfrom("),  # of i386
+    (r"^read(\(\d+, \w+, \d+)\)", r"recvfrom\1, 0)"),
     (r"^readv\((\d+), (.*), (\d+)\)",
      r"recvmsg(\1, {msg_name=..., msg_iov=\2, msg_iovlen=\3, msg_controllen=0, msg_flags=...}, 0)"),
 )]

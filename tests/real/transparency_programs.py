@@ -10,7 +10,7 @@ import threading
 
 import services
 import transparent
-from transparent import NATIVE, UP_TO_CHANCE, WAYS
+from transparent import NATIVE, WAYS
 
 
 class Programs(transparent.Transparency):
@@ -18,16 +18,15 @@ class Programs(transparent.Transparency):
     receive while signals come, and nothing is retried."""
 
     def compare_kinds(self, command, expected):
-        native, ended = self.kinds(NATIVE, command)
+        native, asked, ended = self.kinds(NATIVE, command)
         for label, way in WAYS.items():
             with self.subTest(way=label):
-                calls, done = self.kinds(way, command)
+                calls, _, done = self.kinds(way, command)
                 self.assertEqual(done.stdout, expected)
                 extra = {call: example for call, example in calls.items() if call not in native
                          and not (way.extra and way.extra.match(example))}
                 self.assertFalse(extra)
-        names = UP_TO_CHANCE | {kind.split("(")[0] for kind in native}
-        self.survive(command, names, ended)
+        self.survive(command, asked.numbers, ended)
 
     def serve(self):
         class Page(http.server.BaseHTTPRequestHandler):

@@ -14,7 +14,7 @@ from system_calls import PORT, kind_of, own_calls
 LIBRARY = VICTIMS = None
 # Heaps of threads are put in order by calls that depend on where the kernel has put them.
 STEADY = {"GLIBC_TUNABLES": "glibc.malloc.arena_max=1", "PYTHONHASHSEED": "0", "LC_ALL": "C"}
-STRACE = ["strace", "-f", "-qq", "-s", "32", "-e", "signal=none"]
+STRACE = ["strace", "-f", "-n", "-qq", "-s", "32", "-e", "signal=none"]
 
 # What a traced program may be asked besides: README.md, "Connections". And a child of fork, who it is.
 LOOK_UPS = re.compile(r"getppid\(|getsockname\(|getpeername\(|getsockopt\(\d+, SOL_SOCKET, SO_(?:TYPE|DOMAIN), |"
@@ -44,14 +44,24 @@ CONFINED_WAYS = {
 }
 
 
-def system_call_numbers():
-    with open(f"/usr/include/{os.uname().machine}-linux-gnu/asm/unistd_64.h", encoding="ascii") as header:
-        return {name: int(number) for name, number in re.findall(r"#define __NR_(\w+) (\d+)", header.read())}
-
-
-NUMBERS = system_call_numbers()
 # Made or not, as threads, signals and the kernel's timers have it.
-UP_TO_CHANCE = {"clock_nanosleep", "futex", "getrandom", "restart_syscall", "rt_sigreturn"}
+UP_TO_CHANCE = {
+    64: {"clock_nanosleep", "futex", "getrandom", "restart_syscall", "rt_sigreturn"},
+    32: {"clock_nanosleep", "clock_nanosleep_time64", "futex", "futex_time64", "getrandom", "restart_syscall",
+         "rt_sigreturn", "sigreturn"},
+}
+
+
+def numbers_up_to_chance(size):
+    with open(f"/usr/include/{os.uname().machine}-linux-gnu/asm/unistd_{size}.h", encoding="ascii") as header:
+        numbers = dict(re.findall(r"#define __NR_(\w+) (\d+)", header.read()))
+    return {numbers[name] for name in UP_TO_CHANCE[size]}
+
+
+def bits():
+    """Of the victims: 32 or 64, by the class that stands in an ELF file."""
+    with open(f"{VICTIMS}/confined.so", "rb") as file:
+        return {1: 32, 2: 64}[file.read(5)[4]]
 
 
 def same_output(native, again, out):
@@ -69,36 +79,36 @@ class Transparency(unittest.TestCase):
         self.addCleanup(shutil.rmtree, self.directory)
 
     def strace(self, way, command):
-        """Returns each thread's calls, the names of those by which a program starts, and how it ended."""
+        """Returns what it asked of the kernel, and how it ended."""
         directory = tempfile.mkdtemp(dir=self.directory)
         path = os.path.join(directory, "strace")
         settings = [f"--env={name}={value}" for name, value in self.environment(way, directory).items()]
         done = finished.run([*STRACE, "-o", path, *settings, *command])
-        return *own_calls(path, directory), done
+        return own_calls(path, directory), done
 
-    def confine(self, way, command, names):
+    def confine(self, way, command, numbers):
         """Run it under a filter that kills for any other call. Returns how it ended."""
-        numbers = ",".join(str(NUMBERS[name]) for name in sorted(names))
         environment = self.environment(way, tempfile.mkdtemp(dir=self.directory))
         return finished.run(["env", *(f"{name}={value}" for name, value in environment.items()),
-                             f"CONFINED_TO={numbers}", *command])
+                             "CONFINED_TO=" + ",".join(sorted(numbers)), *command])
 
-    def survive(self, command, names, ended):
+    def survive(self, command, numbers, ended):
         """A filter that allows just these calls."""
-        again = self.confine(NATIVE, command, names)
+        numbers = numbers.union(numbers_up_to_chance(bits()))
+        again = self.confine(NATIVE, command, numbers)
         self.assertEqual(again.returncode, ended.returncode, "the filter is too strict")
         for label, way in CONFINED_WAYS.items():
             with self.subTest(filter=label):
-                done = self.confine(way, command, names)
+                done = self.confine(way, command, numbers)
                 self.assertEqual(done.returncode, ended.returncode, done)
                 self.assertTrue(same_output(ended.stdout, again.stdout, done.stdout),
                                 f"{done.stdout!r} instead of {again.stdout!r}")
 
     def kinds(self, way, command):
-        """What is asked for by the calls -> an example of each."""
-        calls, _, done = self.strace(way, command)
+        """What is asked for by the calls -> an example of each; what was asked; and how it ended."""
+        asked, done = self.strace(way, command)
         self.assertNotIn(-done.returncode, FATAL)
-        return {kind_of(call): call for thread in calls.values() for call in thread}, done
+        return {kind_of(call): call for calls in asked.threads.values() for call in calls}, asked, done
 
     @staticmethod
     def environment(way, directory):
