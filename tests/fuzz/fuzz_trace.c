@@ -16,13 +16,6 @@
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
-/* What was freed is kept from use for a while: as much of it as the cache holds, for new pages cost the most. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "quarantine_size_mb=1:thread_local_quarantine_size_kb=64";
-}
-
 #define HEAD 24 /* bytes that choose */
 
 /* Two geometries at most of each number: few enough that each is made once, as a file in memory that stays mapped.
