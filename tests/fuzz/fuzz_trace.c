@@ -1,17 +1,21 @@
 /* libFuzzer: a trace of any bytes is read, repaired, printed in any format, or counted, or its control page is shown;
- * nothing may crash, hang or be printed that is not UTF-8. A header of any bytes is refused,
+ * nothing may crash, hang or be printed that is not text. A header of any bytes is refused,
  * or mapped as its file is long.
  */
 #include "cli/control_state.h"
 #include "cli/fault_list.h"
 #include "cli/feed.h"
 #include "cli/report.h"
-#include "cli/utf8.h"
+#include "printed.h"
 #include "trace/clock.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
@@ -49,19 +53,96 @@ static struct trace *map_trace(const uint8_t *bytes)
     return trace;
 }
 
-/* Slots that are whole, of the first lap, and cursors that have passed them; all else is zero. */
-static void fill(const struct trace *trace)
+/* A record with something in each of its parts, of every event and kind of peer in turn. */
+static struct recvshim_record sample(uint32_t number)
+{
+    static const uint16_t families[] = {AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC};
+    const uint8_t event = (uint8_t)(number % RECVSHIM_EVENTS);
+    const bool fault = event == RECVSHIM_EVENT_FAULT, receive = event < RECVSHIM_EVENT_CONNECT || fault;
+    const bool failed = event == RECVSHIM_EVENT_DISCONNECT || event == RECVSHIM_EVENT_ERROR;
+    struct recvshim_record record = {
+        .time = number * UINT64_C(1000000007),
+        .connection = 1 + number % 3,
+        .result = failed ? -1 : 100,
+        .requested = 200,
+        .duration = 3,
+        .pid = 1 + number % 2,
+        .tid = 1 + number % 3,
+        .fd = 3,
+        .flags = MSG_DONTWAIT,
+        .error = failed ? ECONNRESET : 0,
+        .event = event,
+        .call = receive ? (uint8_t)(number % RECVSHIM_CALLS) : RECVSHIM_CALL_NONE,
+        .retries = event == RECVSHIM_EVENT_RECEIVE || event == RECVSHIM_EVENT_INTERRUPTED,
+        .peer = {.family = families[number % 4], .port = 80, .scope = 1, .bytes = {1}},
+        .local_port = 1024,
+        .result_flags = RECVSHIM_RESULT_PEER | RECVSHIM_RESULT_DURATION,
+        .injected = fault ? (uint16_t)(1U << number % RECVSHIM_ACTIONS) : 0,
+        .socket_type = number % 5 == 0 ? SOCK_DGRAM : SOCK_STREAM,
+    };
+    if (fault) {
+        record.injection = (struct recvshim_injection){.origin = 7, .draw = 9};
+    } else if (record.retries != 0) {
+        record.result_flags |= RECVSHIM_RESULT_CANDIDATES;
+        record.signals = UINT64_C(1) << (SIGALRM - 1);
+    } else if (failed || event == RECVSHIM_EVENT_CLOSE) {
+        record.result_flags |= RECVSHIM_RESULT_TCP;
+        record.tcp = (struct recvshim_tcp){.rtt = 50, .state = TCP_ESTABLISHED};
+    } else {
+        record.result_flags |= RECVSHIM_RESULT_LOCAL;
+        record.local_address[0] = 127;
+    }
+    return record;
+}
+
+static void fill_control(const struct trace *trace)
+{
+    static const struct recvshim_rule rule = {.calls = RECVSHIM_RULE_EVERY_CALL,
+                                              .action = RECVSHIM_ACTION_DROP,
+                                              .first = 1,
+                                              .last = UINT64_MAX,
+                                              .step = 1,
+                                              .chance = RECVSHIM_CHANCE_ALWAYS,
+                                              .fd = -1,
+                                              .counter = RECVSHIM_NO_COUNTER};
+    struct recvshim_control *control = trace->control;
+    memset(control, 0, sizeof *control);
+    atomic_store_explicit(&control->tracing, 1, memory_order_relaxed);
+    atomic_store_explicit(&control->events, RECVSHIM_EVENTS_DEFAULT, memory_order_relaxed);
+    atomic_store_explicit(&control->generation, 2, memory_order_relaxed);
+    atomic_store_explicit(&control->rules, 2, memory_order_relaxed);
+    for (size_t i = 0; i < 4; i++)
+        memcpy(control->rule_words[i], &rule, sizeof rule);
+}
+
+/* Slots that are whole, of the first lap, cursors that have passed them, and what the records tell of. `turn`: which
+ * events they are, where there is not a slot for each. */
+static void fill(const struct trace *trace, uint32_t turn)
 {
     const struct recvshim_header *header = &trace->header;
     char *base = trace->base;
-    memset(trace->control, 0, sizeof *trace->control);
     memset(base + trace->layout.counters, 0, trace->layout.size - trace->layout.counters);
+    fill_control(trace);
     atomic_store_explicit(&trace->counters->processes, header->processes, memory_order_relaxed);
+    atomic_store_explicit(&trace->counters->connections, 3, memory_order_relaxed);
+    for (uint32_t i = 0; i < header->processes; i++) {
+        atomic_store_explicit(&trace->processes[i].pid, 1 + i % 2, memory_order_relaxed);
+        trace->processes[i].parent = i;
+        trace->processes[i].start = i * UINT64_C(500000000);
+        memcpy(trace->processes[i].comm, "name", 5);
+    }
+    for (uint32_t i = 0; i < header->names; i++) {
+        atomic_store_explicit(&trace->names[i].state, 2, memory_order_relaxed);
+        trace->names[i].length = 5;
+        memcpy(trace->names[i].text, "/path", 5);
+    }
     for (uint32_t i = 0; i < header->shards; i++)
         atomic_store_explicit(&trace->cursors[i].cursor, header->slots, memory_order_relaxed);
     uint64_t word = recvshim_state_word(0, 1, RECVSHIM_STATE_DONE);
-    for (uint64_t i = 0; i < header->shards * header->slots; i++) {
+    for (uint32_t i = 0; i < header->shards * header->slots; i++) {
+        const struct recvshim_record record = sample(turn + i);
         atomic_store_explicit(&trace->slots[i].state, word, memory_order_relaxed);
+        memcpy((void *)trace->slots[i].payload, &record, sizeof record);
         atomic_store_explicit(&trace->slots[i].tail, word, memory_order_relaxed);
     }
 }
@@ -83,7 +164,7 @@ static struct trace *make_trace(const uint8_t *bytes, size_t size)
     trace->header.clock = bytes[5] & 1;
     memcpy(&trace->header.monotonic, bytes + 8, sizeof trace->header.monotonic);
     memcpy(&trace->header.realtime, bytes + 16, sizeof trace->header.realtime);
-    fill(trace);
+    fill(trace, bytes[3] >> 1);
     const struct recvshim_layout *layout = &trace->layout;
     const struct {
         uint64_t from, size;
@@ -98,35 +179,6 @@ static struct trace *make_trace(const uint8_t *bytes, size_t size)
     size_t page = sizeof *trace->control;
     lay_over(trace, RECVSHIM_CONTROL_OFFSET, bytes + HEAD, size - HEAD < page ? size - HEAD : page);
     return trace;
-}
-
-/* What is printed is kept here: the linker leads all calls of write() to this one. */
-#define PRINTED (-2)
-static char printed[1 << 22];
-static size_t printed_size;
-
-ssize_t __real_write(int fd, const void *bytes, size_t size);
-ssize_t __wrap_write(int fd, const void *bytes, size_t size);
-ssize_t __wrap_write(int fd, const void *bytes, size_t size)
-{
-    if (fd != PRINTED)
-        return __real_write(fd, bytes, size);
-    if (size > sizeof printed - printed_size)
-        abort();
-    memcpy(printed + printed_size, bytes, size);
-    printed_size += size;
-    return (ssize_t)size;
-}
-
-static void check_utf8(void)
-{
-    uint32_t character;
-    for (size_t at = 0, step; at < printed_size; at += step) {
-        step = utf8_decode(printed + at, printed_size - at, &character);
-        if (step == 0)
-            abort();
-    }
-    printed_size = 0;
 }
 
 static void check_account(const struct reader_account *account)
@@ -144,8 +196,10 @@ static void visit(void *context, const struct recvshim_record *record)
 /* `recvshim stats`, with an order and a limit that the input chooses. */
 static void count(const struct trace *trace, const uint8_t *bytes)
 {
-    static void (*const print[])(const struct report *report, struct output *output) = {report_text, report_json,
-                                                                                        report_prometheus};
+    static const struct {
+        void (*print)(const struct report *report, struct output *output);
+        enum printed kind;
+    } formats[] = {{report_text, PRINTED_TEXT}, {report_json, PRINTED_JSON}, {report_prometheus, PRINTED_DATA}};
     static struct totals totals;
     static struct report report;
     static struct output output;
@@ -157,8 +211,8 @@ static void count(const struct trace *trace, const uint8_t *bytes)
     if (!process_list_update(&processes, trace) || !reader_scan(&reader, visit, &totals))
         abort();
     totals_flush(&totals);
-    for (size_t i = 0; i < sizeof print / sizeof print[0]; i++) {
-        if ((bytes[4] >> 4) % (sizeof print / sizeof print[0]) != i)
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if ((bytes[4] >> 4) % (sizeof formats / sizeof formats[0]) != i)
             continue;
         output_init(&output, PRINTED);
         report = (struct report){.totals = &totals,
@@ -170,9 +224,9 @@ static void count(const struct trace *trace, const uint8_t *bytes)
         check_account(&report.account);
         if (!report_make(&report))
             abort();
-        print[i](&report, &output);
+        formats[i].print(&report, &output);
         output_flush(&output);
-        check_utf8();
+        printed_check(formats[i].kind);
         report_free(&report);
     }
     totals_free(&totals);
@@ -209,15 +263,17 @@ static void show_control(const struct trace *trace)
     if (!control_state_look(&state, trace, &cut_short))
         abort();
     output_init(&output, PRINTED);
-    control_state_text(&state, &output, true);
+    control_state_text(&state, &output, false);
+    output_flush(&output);
+    printed_check(PRINTED_TEXT);
     control_state_json(&state, &output);
     output_flush(&output);
-    check_utf8();
+    printed_check(PRINTED_JSON);
     control_state_free(&state);
 }
 
 /* `recvshim show`. */
-static void show(struct trace *trace, const struct format *format, const uint8_t *bytes)
+static void show(struct trace *trace, const struct format *format, enum printed kind, const uint8_t *bytes)
 {
     static struct feed feed;
     struct fault_list faults = {0};
@@ -231,7 +287,7 @@ static void show(struct trace *trace, const struct format *format, const uint8_t
     feed_end(&feed);
     struct reader_account account = reader_account(&feed.reader, (bytes[7] & 1) != 0);
     check_account(&account);
-    check_utf8();
+    printed_check(kind);
     feed_free(&feed);
     if (format == &format_faults)
         check_rules(&faults);
@@ -261,8 +317,14 @@ static void try_header(const uint8_t *bytes, size_t size)
 /* Of what can be done with a trace the input chooses one: each has its inputs in the corpus. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static const struct format *const formats[] = {&format_text, &format_json, &format_csv, &format_chrome,
-                                                   &format_faults};
+    static const struct {
+        const struct format *format;
+        enum printed kind;
+    } formats[] = {{&format_text, PRINTED_TEXT},
+                   {&format_json, PRINTED_JSON},
+                   {&format_csv, PRINTED_DATA},
+                   {&format_chrome, PRINTED_JSON},
+                   {&format_faults, PRINTED_TEXT}};
     const size_t count_formats = sizeof formats / sizeof formats[0];
     if (size < HEAD)
         return 0;
@@ -273,7 +335,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct trace *trace = make_trace(bytes, size);
     size_t choice = bytes[4] >> 1 & 7;
     if (choice < count_formats)
-        show(trace, formats[choice], bytes);
+        show(trace, formats[choice].format, formats[choice].kind, bytes);
     else if (choice == count_formats)
         show_control(trace);
     else
