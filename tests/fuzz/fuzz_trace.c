@@ -5,9 +5,13 @@
 #include "cli/control_state.h"
 #include "cli/fault_list.h"
 #include "cli/feed.h"
+#include "cli/missing.h"
 #include "cli/report.h"
+#include "cli/story.h"
 #include "printed.h"
 #include "trace/clock.h"
+#include "trace/identity.h"
+#include "trace/locate.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -53,11 +57,13 @@ static struct trace *map_trace(const uint8_t *bytes)
     return trace;
 }
 
+#define ALL_FAULTS 64 /* a bit of its number: it is a fault, as all of its neighbours are */
+
 /* A record with something in each of its parts, of every event and kind of peer in turn. */
 static struct recvshim_record sample(uint32_t number)
 {
     static const uint16_t families[] = {AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC};
-    const uint8_t event = (uint8_t)(number % RECVSHIM_EVENTS);
+    const uint8_t event = (number & ALL_FAULTS) != 0 ? RECVSHIM_EVENT_FAULT : (uint8_t)(number % RECVSHIM_EVENTS);
     const bool fault = event == RECVSHIM_EVENT_FAULT, receive = event < RECVSHIM_EVENT_CONNECT || fault;
     const bool failed = event == RECVSHIM_EVENT_DISCONNECT || event == RECVSHIM_EVENT_ERROR;
     struct recvshim_record record = {
@@ -65,7 +71,7 @@ static struct recvshim_record sample(uint32_t number)
         .connection = 1 + number % 3,
         .result = failed ? -1 : 100,
         .requested = 200,
-        .duration = 3,
+        .duration = 1 + number, /* of a fault, its ordinal */
         .pid = 1 + number % 2,
         .tid = 1 + number % 3,
         .fd = 3,
@@ -74,10 +80,10 @@ static struct recvshim_record sample(uint32_t number)
         .event = event,
         .call = receive ? (uint8_t)(number % RECVSHIM_CALLS) : RECVSHIM_CALL_NONE,
         .retries = event == RECVSHIM_EVENT_RECEIVE || event == RECVSHIM_EVENT_INTERRUPTED,
-        .peer = {.family = families[number % 4], .port = 80, .scope = 1, .bytes = {1}},
+        .peer = {.family = families[(number + number / RECVSHIM_EVENTS) % 4], .port = 80, .scope = 1, .bytes = {1}},
         .local_port = 1024,
         .result_flags = RECVSHIM_RESULT_PEER | RECVSHIM_RESULT_DURATION,
-        .injected = fault ? (uint16_t)(1U << number % RECVSHIM_ACTIONS) : 0,
+        .injected = fault ? (uint16_t)(1U << number / 4 % RECVSHIM_ACTIONS) : 0,
         .socket_type = number % 5 == 0 ? SOCK_DGRAM : SOCK_STREAM,
     };
     if (fault) {
@@ -162,6 +168,8 @@ static struct trace *make_trace(const uint8_t *bytes, size_t size)
     struct trace *trace = map_trace(bytes);
     trace->header.mode = bytes[4] & 1;
     trace->header.clock = bytes[5] & 1;
+    memset(trace->header.boot_id, bytes[5] >> 1 & 1, sizeof trace->header.boot_id);
+    trace->header.pid_namespace = 1;
     memcpy(&trace->header.monotonic, bytes + 8, sizeof trace->header.monotonic);
     memcpy(&trace->header.realtime, bytes + 16, sizeof trace->header.realtime);
     fill(trace, bytes[3] >> 1);
@@ -179,6 +187,61 @@ static struct trace *make_trace(const uint8_t *bytes, size_t size)
     size_t page = sizeof *trace->control;
     lay_over(trace, RECVSHIM_CONTROL_OFFSET, bytes + HEAD, size - HEAD < page ? size - HEAD : page);
     return trace;
+}
+
+/* ---- what is around the trace: the input chooses, and the linker leads the calls here ---- */
+
+static struct {
+    bool written, processes;
+} around;
+
+bool __wrap_trace_is_written(const struct trace *trace);
+bool __wrap_trace_is_written(const struct trace *trace)
+{
+    (void)trace;
+    return around.written;
+}
+
+void __wrap_identity_boot(uint8_t id[16]);
+void __wrap_identity_boot(uint8_t id[16])
+{
+    memset(id, 1, 16);
+}
+
+uint64_t __wrap_identity_pid_namespace(void);
+uint64_t __wrap_identity_pid_namespace(void)
+{
+    return 1;
+}
+
+int __wrap_kill(pid_t pid, int number);
+int __wrap_kill(pid_t pid, int number)
+{
+    (void)pid, (void)number;
+    errno = ESRCH;
+    return around.processes ? 0 : -1;
+}
+
+enum locate_answer __wrap_locate_has(pid_t pid, const struct trace *trace);
+enum locate_answer __wrap_locate_has(pid_t pid, const struct trace *trace)
+{
+    (void)pid, (void)trace;
+    return LOCATE_YES;
+}
+
+/* Some of the records are of the future. */
+static int read_clock(clockid_t clock, struct timespec *now)
+{
+    (void)clock;
+    *now = (struct timespec){.tv_sec = 8};
+    return 0;
+}
+
+int __wrap_nanosleep(const struct timespec *span, struct timespec *rest);
+int __wrap_nanosleep(const struct timespec *span, struct timespec *rest)
+{
+    (void)span, (void)rest;
+    return 0;
 }
 
 static void check_account(const struct reader_account *account)
@@ -216,9 +279,9 @@ static void count(const struct trace *trace, const uint8_t *bytes)
             continue;
         output_init(&output, PRINTED);
         report = (struct report){.totals = &totals,
-                                 .account = reader_account(&reader, (bytes[7] & 1) != 0),
+                                 .account = reader_account(&reader, around.written),
                                  .order = {bytes[6] >> 1 & 7, (bytes[6] & 16) != 0},
-                                 .written = (bytes[7] & 1) != 0,
+                                 .written = around.written,
                                  .limit = bytes[7] >> 1,
                                  .width = bytes[5]};
         check_account(&report.account);
@@ -258,8 +321,6 @@ static void show_control(const struct trace *trace)
     static struct control_state state;
     static struct output output;
     bool cut_short;
-    /* One that is odd would be waited for. */
-    atomic_fetch_and_explicit(&trace->control->generation, ~1U, memory_order_relaxed);
     if (!control_state_look(&state, trace, &cut_short))
         abort();
     output_init(&output, PRINTED);
@@ -272,22 +333,34 @@ static void show_control(const struct trace *trace)
     control_state_free(&state);
 }
 
-/* `recvshim show`. */
+/* `recvshim show`, also as it follows a trace. */
 static void show(struct trace *trace, const struct format *format, enum printed kind, const uint8_t *bytes)
 {
     static struct feed feed;
     struct fault_list faults = {0};
+    struct story story;
+    const bool written = around.written;
     feed_init(&feed, trace, (bytes[6] & 1) != 0 ? READER_NOW : READER_OLDEST, PRINTED, format);
     feed.printer.faults = &faults;
-    if ((bytes[6] & 6) != 0) /* seldom repaired: that opens files of /proc */
-        feed.repaired = clock_now();
+    feed.printer.colour = (bytes[6] & 2) != 0;
+    if ((bytes[6] & 4) != 0) {
+        filter_parse(&feed.filter, "connection", "1");
+        story_begin(&story, 1);
+        feed.printer.story = &story;
+    }
     feed_begin(&feed);
     feed_cycle(&feed, true);
     feed_cycle(&feed, false);
+    faults.lost = feed_lost(&feed, written);
+    faults.set_anew = (bytes[6] & 8) != 0;
+    faults.unrecorded = (bytes[6] & 16) != 0;
     feed_end(&feed);
-    struct reader_account account = reader_account(&feed.reader, (bytes[7] & 1) != 0);
+    struct reader_account account = reader_account(&feed.reader, written);
     check_account(&account);
-    printed_check(kind);
+    printed_check(feed.printer.colour && kind == PRINTED_TEXT ? PRINTED_DATA : kind);
+    feed_report_losses(&feed, "fuzz", written);
+    missing_report_processes(trace, &feed.processes, "fuzz");
+    feed_report_missing(&feed, "fuzz");
     feed_free(&feed);
     if (format == &format_faults)
         check_rules(&faults);
@@ -333,6 +406,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return 0;
     }
     struct trace *trace = make_trace(bytes, size);
+    around.written = (bytes[7] & 1) != 0;
+    around.processes = (bytes[5] & 4) != 0;
+    atomic_store_explicit(&clock_source, read_clock, memory_order_relaxed);
     size_t choice = bytes[4] >> 1 & 7;
     if (choice < count_formats)
         show(trace, formats[choice].format, formats[choice].kind, bytes);

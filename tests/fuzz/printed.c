@@ -15,6 +15,8 @@ ssize_t __real_write(int fd, const void *bytes, size_t size);
 ssize_t __wrap_write(int fd, const void *bytes, size_t size);
 ssize_t __wrap_write(int fd, const void *bytes, size_t size)
 {
+    if (fd == STDERR_FILENO)
+        return (ssize_t)size; /* a message */
     if (fd != PRINTED)
         return __real_write(fd, bytes, size);
     if (size >= sizeof printed - printed_size)
@@ -36,9 +38,13 @@ static void check_characters(bool text)
 {
     uint32_t character;
     for (size_t at = 0, step; at < printed_size; at += step) {
+        if (printed[at] >= 0x20 && printed[at] < 0x7f) { /* nearly all */
+            step = 1;
+            continue;
+        }
         step = utf8_decode(printed + at, printed_size - at, &character);
         check(step > 0);
-        check(!text || character == '\n' || (character >= 0x20 && character < 0x7f) || character >= 0xa0);
+        check(!text || character == '\n' || character >= 0xa0);
     }
 }
 
