@@ -13,7 +13,6 @@
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 #define HEAD     16 /* bytes that are a receive, and how often it is made */
-#define RULES    4  /* in the page before anything is laid over it */
 #define RECEIVES 8
 
 /* What fault.c takes from elsewhere. */
@@ -44,23 +43,22 @@ static void check(bool holds)
         abort();
 }
 
-static void fill_page(const uint8_t *bytes, size_t size)
+/* Of each action one, with what only some rules have. */
+static const char texts[] = "*:delay=1us..5us:times=3; *:error=ECONNRESET:p=0.5; *:short=1..7:when=2..20+2:per=connection;"
+                            "*:corrupt=3:after=10:p=0.9; *:truncate=5:type=dgram:times=2:per=connection;"
+                            "recvfrom:scope=2:peer=[2001::]/17:per=trace:times=2; *:interrupt=2:peer=1.0.0.0/8:port=80;"
+                            "*:eof:fd=3:per=trace:when=2; *:drop:peer=1.2.3.4";
+static struct fault_rules rules;
+
+static void fill_page(const uint8_t *bytes, size_t size, uint32_t first)
 {
-    static const struct recvshim_rule rule = {.calls = RECVSHIM_RULE_EVERY_CALL,
-                                              .action = RECVSHIM_ACTION_DROP,
-                                              .first = 1,
-                                              .last = UINT64_MAX,
-                                              .step = 1,
-                                              .chance = RECVSHIM_CHANCE_ALWAYS,
-                                              .fd = -1,
-                                              .counter = RECVSHIM_NO_COUNTER};
     static uint32_t generation; /* another each time: what rules have counted is nothing to this one */
     memset(&page, 0, offsetof(struct recvshim_control, rule_words));
-    for (size_t i = 0; i < RULES; i++)
-        memcpy(page.rule_words[i], &rule, sizeof rule);
+    for (uint32_t i = 0; i < rules.count; i++)
+        memcpy(page.rule_words[i], &rules.rules[(first + i) % rules.count], sizeof rules.rules[0]);
     generation += 2;
     atomic_store_explicit(&page.generation, generation, memory_order_relaxed);
-    atomic_store_explicit(&page.rules, RULES, memory_order_relaxed);
+    atomic_store_explicit(&page.rules, rules.count, memory_order_relaxed);
     uint8_t *at = (uint8_t *)&page + offsetof(struct recvshim_control, generation);
     for (size_t i = 0; i < size && i < sizeof page - offsetof(struct recvshim_control, generation); i++)
         at[i] ^= bytes[i];
@@ -120,7 +118,7 @@ static void receive(const uint8_t *head)
                                 .type = (head[4] & 4) != 0 ? -1 : head[5] & 7,
                                 .may_sleep = (head[4] & 8) != 0,
                                 .has_peer = (head[4] & 16) != 0,
-                                .peer = {.family = head[6], .port = head[7]}};
+                                .peer = {.family = head[6] & 15, .port = head[7]}};
     struct fault_plan plan;
     type = head[5] & 7;
     memcpy(facts.peer.bytes, head + 8, 8);
@@ -138,9 +136,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     static const struct fault_rules none;
     if (size < HEAD)
         return 0;
-    if (fault_connections == NULL)
-        check(fault_start(&none, 1));
-    fill_page(bytes + HEAD, size - HEAD);
+    if (fault_connections == NULL) {
+        char problem[FAULT_PROBLEM_MAX];
+        check(fault_start(&none, 1) && fault_rules_parse(texts, &rules, problem));
+    }
+    fill_page(bytes + HEAD, size - HEAD, bytes[6] >> 4);
     memset(&fault_connections[bytes[1]], 0, sizeof *fault_connections);
     memset(&fault_connections[65536], 0, sizeof *fault_connections);
     for (int i = 0; i < RECEIVES; i++)
