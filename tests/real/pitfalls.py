@@ -65,7 +65,7 @@ PITFALLS = {
                                   "real_check.py::test_capabilities trouble::a_symbolic_link "
                                   "settings_live::the_trace_is_the_users_alone",
     "static, Go, musl": "real_check.py::test_static real_check.py::test_go real_check.py::test_musl gaps::static_pie "
-                        "real_check.py::test_missing_library real_check.py::test_nothing_seen",
+                        "real_check.py::test_too_short_to_be_seen real_check.py::test_nothing_seen",
     "32- and 64-bit programs": "mixed::every_record_is_there mixed::run_traces_both",
     "a helper thread or stdio": "nesting::leaves_no_trace_in_the_process "
                                 "abi::calls_nothing_that_a_host_would_notice",
@@ -79,7 +79,7 @@ PITFALLS = {
 }
 # What is said of a limit in README.md -> the tests that would notice it gone.
 LIMITS = {
-    "`splice`, `preadv2`, `aio_read`": "gaps::other_calls settings_live::calls_not_handled",
+    "`splice`, `preadv2`, `aio_read`": "gaps::other_calls receive_calls::unhandled_ones_are_as_ever",
     "statically linked ones, those written in Go": "real_check.py::test_static real_check.py::test_go",
     "raw system calls, io_uring": "gaps::raw_system_calls real_check.py::test_io_uring",
     "behind a `FILE`": "gaps::stdio_of_libc",
