@@ -7,23 +7,11 @@ static char here[4], elsewhere[4], more[100];
 static struct iovec pieces[2] = {{here, sizeof here}, {more, 4}};
 static int fds[2];
 
-static bool waits(const char *path)
-{
-    char text[32];
-    int file = open(path, O_RDONLY);
-    ssize_t length = read(file, text, sizeof text - 1);
-    close(file);
-    must(length > 0, path);
-    text[length] = '\0';
-    return strtol(text, NULL, 10) == (strcmp(call, "readv") == 0 ? SYS_readv : SYS_recvmsg);
-}
-
 static void *change(void *unused)
 {
     char path[64];
     snprintf(path, sizeof path, "/proc/%d/syscall", (int)getpid());
-    while (!waits(path))
-        ;
+    wait_until_blocked(path, IN_RECEIVE);
     pieces[0].iov_base = elsewhere;
     pieces[1].iov_len = sizeof more;
     must(send(fds[1], "datamore", 8, 0) == 8, "send");
