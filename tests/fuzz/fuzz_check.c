@@ -36,13 +36,14 @@ static struct file {
     int opened;
 } files[FILES];
 
+/* /own/a is found by $ORIGIN, a DT_RPATH or a DT_RUNPATH, /lib/b where libraries are looked for by default; /own/env
+ * interprets scripts. */
 static const struct {
     const char *path;
     int file;
 } paths[] = {
-    {"/own/program", PROGRAM},   {"/own/a", ONE}, /* found by $ORIGIN, a DT_RPATH or a DT_RUNPATH */
-    {"/own/env", ONE},                            /* interprets scripts */
-    {"/lib/b", OTHER},                            /* where libraries are looked for by default */
+    {"/own/program", PROGRAM},   {"/own/a", ONE},
+    {"/own/env", ONE},           {"/lib/b", OTHER},
     {"/cache", CACHE},           {"/proc/1/exe", PROGRAM},
     {"/proc/1/maps", MAPS},      {"/proc/1/environ", ENVIRONMENT},
     {"/proc/1/auxv", AUXILIARY}, {"/proc/1/status", STATUS},

@@ -1,7 +1,6 @@
 /* libFuzzer: a trace of any bytes is read, repaired, printed in any format, or counted, or its control page is shown;
- * nothing may crash, hang or be printed that is not text. A header of any bytes is refused,
- * or mapped as its file is long.
- */
+ * nothing may crash or hang, and what is printed must be text or JSON, as the format is. A header of any bytes is
+ * refused, or mapped as its file is long. */
 #include "cli/control_state.h"
 #include "cli/fault_list.h"
 #include "cli/feed.h"
