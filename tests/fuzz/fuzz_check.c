@@ -1,6 +1,6 @@
-/* libFuzzer: what `recvshim check` reads: ELF files of any bytes, as the program that is asked about and as libraries that
- * it names, scripts, and ld.so.cache; or what /proc has of a process. It must all be answered: within the time limit,
- * without a crash, with names that end, nothing in the answer that is not text, and every file closed.
+/* libFuzzer: what `recvshim check` reads: ELF files of any bytes, as the program that is asked about and as libraries
+ * that it names, scripts, and ld.so.cache; or what /proc has of a process. It must all be answered: within the time
+ * limit, without a crash, with names that end, nothing in the answer that is not text, and every file closed.
  *
  * An input is cut into files, which are all that there is: what the code under test asks of the kernel, it gets from
  * here. That takes a tenth of the time, and nothing depends on what the machine has installed. */
@@ -27,7 +27,7 @@
 /* ---- the files ---- */
 
 enum { PROGRAM, ONE, OTHER, CACHE, MAPS, ENVIRONMENT, AUXILIARY, STATUS, NAME, FILES };
-#define HEAD  (2 * (FILES - 1)) /* bytes: the length of each file but the last; what a file takes, the next has not */
+#define HEAD (2 * (FILES - 1)) /* bytes: the length of each file but the last; what a file takes, the next has not */
 
 static struct file {
     const uint8_t *bytes; /* NULL: it is not there */
@@ -36,20 +36,17 @@ static struct file {
     int opened;
 } files[FILES];
 
+/* /own/a is found by $ORIGIN, a DT_RPATH or a DT_RUNPATH, /lib/b where libraries are looked for by default; /own/env
+ * interprets scripts. */
 static const struct {
     const char *path;
     int file;
 } paths[] = {
-    {"/own/program", PROGRAM},
-    {"/own/a", ONE},   /* found by $ORIGIN, a DT_RPATH or a DT_RUNPATH */
-    {"/own/env", ONE}, /* interprets scripts */
-    {"/lib/b", OTHER}, /* where libraries are looked for by default */
-    {"/cache", CACHE},
-    {"/proc/1/exe", PROGRAM},
-    {"/proc/1/maps", MAPS},
-    {"/proc/1/environ", ENVIRONMENT},
-    {"/proc/1/auxv", AUXILIARY},
-    {"/proc/1/status", STATUS},
+    {"/own/program", PROGRAM},   {"/own/a", ONE},
+    {"/own/env", ONE},           {"/lib/b", OTHER},
+    {"/cache", CACHE},           {"/proc/1/exe", PROGRAM},
+    {"/proc/1/maps", MAPS},      {"/proc/1/environ", ENVIRONMENT},
+    {"/proc/1/auxv", AUXILIARY}, {"/proc/1/status", STATUS},
     {"/proc/1/comm", NAME},
 };
 

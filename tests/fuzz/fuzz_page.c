@@ -44,10 +44,11 @@ static void check(bool holds)
 }
 
 /* Of each action one, with what only some rules have. */
-static const char texts[] = "*:delay=1us..5us:times=3; *:error=ECONNRESET:p=0.5; *:short=1..7:when=2..20+2:per=connection;"
-                            "*:corrupt=3:after=10:p=0.9; *:truncate=5:type=dgram:times=2:per=connection;"
-                            "recvfrom:scope=2:peer=[2001::]/17:per=trace:times=2; *:interrupt=2:peer=1.0.0.0/8:port=80;"
-                            "*:eof:fd=3:per=trace:when=2; *:drop:peer=1.2.3.4";
+static const char texts[] =
+    "*:delay=1us..5us:times=3; *:error=ECONNRESET:p=0.5; *:short=1..7:when=2..20+2:per=connection;"
+    "*:corrupt=3:after=10:p=0.9; *:truncate=5:type=dgram:times=2:per=connection;"
+    "recvfrom:scope=2:peer=[2001::]/17:per=trace:times=2; *:interrupt=2:peer=1.0.0.0/8:port=80;"
+    "*:eof:fd=3:per=trace:when=2; *:drop:peer=1.2.3.4";
 static struct fault_rules rules;
 
 static void fill_page(const uint8_t *bytes, size_t size, uint32_t first)
@@ -113,7 +114,8 @@ static void receive(const uint8_t *head)
                               .fd = head[1],
                               .flags = head[2] | (head[3] & 0x20) << 8, /* MSG_ERRQUEUE is 0x2000 */
                               .address = (head[3] & 1) != 0 ? (struct sockaddr *)&address : NULL};
-    const uint64_t word = (uint64_t)(head[4] & 1) << CONNECTION_ID_SHIFT | ((head[4] & 2) != 0 ? CONNECTION_DUPLICATED : 0);
+    const uint64_t word =
+        (uint64_t)(head[4] & 1) << CONNECTION_ID_SHIFT | ((head[4] & 2) != 0 ? CONNECTION_DUPLICATED : 0);
     struct fault_facts facts = {.call = &call,
                                 .type = (head[4] & 4) != 0 ? -1 : head[5] & 7,
                                 .may_sleep = (head[4] & 8) != 0,

@@ -1,11 +1,12 @@
 /* libFuzzer: a trace of any bytes is read, repaired, printed in any format, or counted, or its control page is shown;
- * nothing may crash, hang or be printed that is not text. A header of any bytes is refused,
- * or mapped as its file is long.
- */
+ * nothing may crash or hang, and what is printed must be text or JSON, as the format is. A header of any bytes is
+ * refused, or mapped as its file is long. */
 #include "cli/control_state.h"
+#include "cli/family.h"
 #include "cli/fault_list.h"
 #include "cli/feed.h"
 #include "cli/missing.h"
+#include "cli/overruled.h"
 #include "cli/report.h"
 #include "cli/story.h"
 #include "printed.h"
@@ -18,6 +19,7 @@
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -71,7 +73,7 @@ static struct recvshim_record sample(uint32_t number)
         .connection = 1 + number % 3,
         .result = failed ? -1 : 100,
         .requested = 200,
-        .duration = 1 + number, /* of a fault, its ordinal */
+        .duration = 1 + number / 2, /* of a fault, its ordinal */
         .pid = 1 + number % 2,
         .tid = 1 + number % 3,
         .fd = 3,
@@ -193,6 +195,7 @@ static struct trace *make_trace(const uint8_t *bytes, size_t size)
 
 static struct {
     bool written, processes;
+    time_t now; /* seconds */
 } around;
 
 bool __wrap_trace_is_written(const struct trace *trace);
@@ -233,7 +236,7 @@ enum locate_answer __wrap_locate_has(pid_t pid, const struct trace *trace)
 static int read_clock(clockid_t clock, struct timespec *now)
 {
     (void)clock;
-    *now = (struct timespec){.tv_sec = 8};
+    *now = (struct timespec){.tv_sec = around.now};
     return 0;
 }
 
@@ -333,12 +336,30 @@ static void show_control(const struct trace *trace)
     control_state_free(&state);
 }
 
-/* `recvshim show`, also as it follows a trace. */
+/* What `recvshim run` says in the end, of whom the trace knows. */
+static void report_family(const struct feed *feed, struct family *family)
+{
+    static struct overruled overruled;
+    char words[OVERRULED_WORDS_MAX];
+    uint64_t signals;
+    const struct family_end end = {
+        .name = "fuzz", .comm = "name", .departures = true, .shared = (feed->trace->header.realtime & 1) != 0};
+    family_report(family, &end);
+    family_free(family);
+    overruled_count(&overruled, feed->trace, &signals);
+    overruled.told = false;
+    overruled.since = 1;
+    if (overruled_look(&overruled, feed->trace, clock_now(), words) && strlen(words) + 1 >= sizeof words)
+        abort();
+}
+
+/* `recvshim show`, also as it follows a trace; and `run`. */
 static void show(struct trace *trace, const struct format *format, enum printed kind, const uint8_t *bytes)
 {
     static struct feed feed;
     struct fault_list faults = {0};
     struct story story;
+    static struct family family;
     const bool written = around.written;
     feed_init(&feed, trace, (bytes[6] & 1) != 0 ? READER_NOW : READER_OLDEST, PRINTED, format);
     feed.printer.faults = &faults;
@@ -348,7 +369,15 @@ static void show(struct trace *trace, const struct format *format, enum printed 
         story_begin(&story, 1);
         feed.printer.story = &story;
     }
+    const bool run = (bytes[6] & 32) != 0;
+    if (run) {
+        family_begin(&family, trace, &feed.processes, 1, 0);
+        feed.observe = family_observe;
+        feed.observe_context = &family;
+    }
     feed_begin(&feed);
+    feed_cycle(&feed, true);
+    around.now += 2; /* slots of dead writers are looked for once a second */
     feed_cycle(&feed, true);
     feed_cycle(&feed, false);
     faults.lost = feed_lost(&feed, written);
@@ -361,6 +390,8 @@ static void show(struct trace *trace, const struct format *format, enum printed 
     feed_report_losses(&feed, "fuzz", written);
     missing_report_processes(trace, &feed.processes, "fuzz");
     feed_report_missing(&feed, "fuzz");
+    if (run)
+        report_family(&feed, &family);
     feed_free(&feed);
     if (format == &format_faults)
         check_rules(&faults);
@@ -408,6 +439,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
     struct trace *trace = make_trace(bytes, size);
     around.written = (bytes[7] & 1) != 0;
     around.processes = (bytes[5] & 4) != 0;
+    around.now = 8;
     atomic_store_explicit(&clock_source, read_clock, memory_order_relaxed);
     size_t choice = bytes[4] >> 1 & 7;
     if (choice < count_formats)

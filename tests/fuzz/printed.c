@@ -13,18 +13,6 @@ static size_t printed_size;
 
 ssize_t __real_write(int fd, const void *bytes, size_t size);
 ssize_t __wrap_write(int fd, const void *bytes, size_t size);
-ssize_t __wrap_write(int fd, const void *bytes, size_t size)
-{
-    if (fd == STDERR_FILENO)
-        return (ssize_t)size; /* a message */
-    if (fd != PRINTED)
-        return __real_write(fd, bytes, size);
-    if (size >= sizeof printed - printed_size)
-        abort();
-    memcpy(printed + printed_size, bytes, size);
-    printed_size += size;
-    return (ssize_t)size;
-}
 
 static void check(bool holds)
 {
@@ -32,6 +20,22 @@ static void check(bool holds)
         return;
     __real_write(STDERR_FILENO, printed, printed_size);
     abort();
+}
+
+ssize_t __wrap_write(int fd, const void *bytes, size_t size)
+{
+    if (fd == STDERR_FILENO) { /* a message, on one line */
+        for (size_t i = 0; i + 1 < size; i++)
+            check(((const unsigned char *)bytes)[i] >= 0x20);
+        return (ssize_t)size;
+    }
+    if (fd != PRINTED)
+        return __real_write(fd, bytes, size);
+    if (size >= sizeof printed - printed_size)
+        abort();
+    memcpy(printed + printed_size, bytes, size);
+    printed_size += size;
+    return (ssize_t)size;
 }
 
 static void check_characters(bool text)
