@@ -177,6 +177,12 @@ class Kernel(Failures):
         done = self.failing_call(self.trace, "fcntl:error=ENOLCK", "control", "--tracing=on", self.trace)
         self.expect(done, 1, f"{self.trace}: cannot be locked: No locks available")
 
+    def test_new_trace(self):
+        trace = self.path("new-trace")
+        self.expect(self.failing_call(None, "pwrite64:error=EIO:when=1", "run", "-o", "/dev/null", "--trace", trace, self.plain),
+                    125, f"{trace}: cannot be written: Input/output error")
+        self.assertFalse(os.path.exists(trace))
+
     def test_memory_of_run(self):
         for injected, phrase in (("memfd_create:error=EMFILE", "cannot be made: Too many open files"),
                                  ("fcntl:error=EPERM:when=1", "cannot be sealed: Operation not permitted")):
