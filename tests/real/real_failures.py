@@ -85,13 +85,13 @@ class Failures(unittest.TestCase):
 
 
 class Memory(Failures):
-    """Each place that allocates, at its first turn and at the second, when what it made grows."""
+    """Each place that allocates, at its first turn and at later ones, for something else or when what it made grows."""
 
-    def fail_each(self, *arguments, statuses=(1,)):
+    def fail_each(self, *arguments, statuses=(1,), turns=2):
         """Whatever fails, it ends with one of these statuses, and with words; or it did without."""
         usual = self.command(*arguments)
         mark = self.path("failed")
-        for turn in (1, 2):
+        for turn in range(1, turns + 1):
             for place in range(1, 1024):
                 done = self.command(*arguments, LD_PRELOAD=self.failing, RECVSHIM_TEST_PLACE=str(place),
                                     RECVSHIM_TEST_TURN=str(turn), RECVSHIM_TEST_FAILED=mark)
@@ -109,7 +109,7 @@ class Memory(Failures):
 
     def test_stats(self):
         for form in "text", "json", "prometheus":
-            self.fail_each("stats", "--format", form, self.trace)
+            self.fail_each("stats", "--format", form, self.trace, turns=8)
 
     def test_control(self):
         self.fail_each("control", self.trace, "--fault=*:eof", "--fault=*:short=1", statuses=(1, 2))
@@ -197,6 +197,9 @@ class Kernel(Failures):
         trace = self.path("run-trace")
         self.expect(self.failing_call(trace, "readlink:error=EACCES", "run", "-o", out, "--trace", trace, self.plain), 125,
                     f"{trace}: cannot be named: Permission denied")
+        os.unlink(trace)
+        self.expect(self.failing_call(trace, "openat:error=EMFILE:when=3", "run", "-o", out, "--trace", trace, self.plain), 125,
+                    f"{trace}: cannot be opened: Too many open files")
 
     def test_without_random_numbers(self):
         done = self.failing_call(None, "getrandom:error=EAGAIN", "stats", self.trace)
@@ -207,6 +210,16 @@ class Kernel(Failures):
         for command in "show", "check":
             done = self.failing_call(maps, "read:error=EACCES", command, "-p", str(os.getpid()))
             self.expect(done, 1, f"process {os.getpid()}: cannot be looked into: Permission denied")
+        with subprocess.Popen([self.plain, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={
+                **os.environ, "LD_PRELOAD": self.library, "RECVSHIM_TRACE": self.path("mapped")}) as process:
+            process.stdout.readline()
+            for which in range(1, 20):  # it is read several times
+                done = self.failing_call(f"/proc/{process.pid}/maps", f"read:error=EACCES:when={which}", "check", "-p",
+                                         str(process.pid))
+                self.assertIn(done.returncode, (0, 1))
+                self.assertNotEqual(done.stdout + done.stderr, "")
+            self.assertIn("is traced", done.stdout)
+            process.communicate(timeout=LIMIT)
 
 
     def test_process_that_ends(self):
@@ -234,7 +247,10 @@ class Kernel(Failures):
 
     def test_program_that_goes(self):
         self.expect(self.failing_call(self.plain, "openat:error=ENOENT:when=2", "check", self.plain), 0)
-        self.expect(self.failing_call(self.plain, "newfstatat:error=EIO:when=3", "check", self.plain), 0)
+        for which in range(1, 8):  # it is looked at several times
+            done = self.failing_call(self.plain, f"newfstatat:error=EIO:when={which}", "check", self.plain)
+            self.assertIn(done.returncode, (0, 1))
+            self.assertNotEqual(done.stdout + done.stderr, "")
 
 
 class Others(Failures):
@@ -290,8 +306,15 @@ class Others(Failures):
                 os.link(self.path("own/moved.copy"), self.path("own/moved.other"))
             self.expect_seen(pid)
             os.rename(self.path("own/moved.copy"), self.path("own/moved"))
+            os.link(self.path("own/moved"), self.path("own/moved (deleted)"))  # as the kernel calls it now
             for command in "show", "stats", "control":
                 self.expect(self.as_nobody(command, "-p", str(pid)), 1, f"process {pid}: has no trace mapped")
+
+    def test_trace_out_of_reach(self):
+        os.mkdir(self.path("closed"), 0o700)
+        trace = shutil.copy(self.trace, self.path("closed"))
+        for command in ("show",), ("control", "--tracing=on"):
+            self.expect(self.as_nobody(*command, trace), 1, f"{trace}: cannot be opened: Permission denied")
 
     def test_process_of_another(self):
         with self.under_run() as pid:
