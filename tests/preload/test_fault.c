@@ -147,6 +147,7 @@ Test(fault, short_asks_for_less)
                      "more than was asked for is no fault");
     cr_expect_eq(marked(RECVSHIM_ACTION_SHORT), 7);
     cr_expect_str_eq(RECEIVES("*:short=4", "length=0", "count=2"), " 0/0 0/0\n");
+    cr_expect_str_eq(RECEIVES("*:short=4:times=1", "send=0", "close=1", "count=2"), " 0/0 0/0\n", "there is no more");
     char flags[32];
     snprintf(flags, sizeof flags, "flags=%d", MSG_PEEK);
     cr_expect_str_eq(RECEIVES("*:short=4", "count=2", flags), " 4/0a 4/0a\n");

@@ -17,6 +17,7 @@ from finished import LIMIT, run
 RECVSHIM = LIBRARY = FAILING = None
 HERE = os.path.dirname(os.path.abspath(__file__))
 NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+TURNS = 8
 BUSY = """
 import socket
 for family, address in (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"):
@@ -85,23 +86,31 @@ class Failures(unittest.TestCase):
 
 
 class Memory(Failures):
-    """Each place that allocates, at its first turn and at the second, when what it made grows."""
+    """Each place that allocates, at its first turn and at later ones, for something else or when what it made grows."""
+
+    def fail_one(self, place, turn, statuses, usual):
+        """Whether there was anything to fail. If so it ends with one of these statuses, and with words; or did without."""
+        mark = self.path("failed")
+        done = self.command(*usual.args[1:], LD_PRELOAD=self.failing, RECVSHIM_TEST_PLACE=str(place), RECVSHIM_TEST_TURN=str(turn),
+                            RECVSHIM_TEST_FAILED=mark)
+        if not os.path.exists(mark):
+            return False
+        os.unlink(mark)
+        if (done.returncode, done.stdout) != (0, usual.stdout):
+            self.assertIn(done.returncode, statuses, done)
+            self.assertNotEqual(done.stderr + done.stdout, "", done)
+        return True
 
     def fail_each(self, *arguments, statuses=(1,)):
-        """Whatever fails, it ends with one of these statuses, and with words; or it did without."""
         usual = self.command(*arguments)
-        mark = self.path("failed")
-        for turn in (1, 2):
-            for place in range(1, 1024):
-                done = self.command(*arguments, LD_PRELOAD=self.failing, RECVSHIM_TEST_PLACE=str(place),
-                                    RECVSHIM_TEST_TURN=str(turn), RECVSHIM_TEST_FAILED=mark)
-                if not os.path.exists(mark):
-                    break
-                os.unlink(mark)
-                if (done.returncode, done.stdout) != (0, usual.stdout):
-                    self.assertIn(done.returncode, statuses, done)
-                    self.assertNotEqual(done.stderr + done.stdout, "", done)
-            self.assertGreater(place + turn, 2)
+        places = 0
+        while self.fail_one(places + 1, 1, statuses, usual):
+            places += 1
+        self.assertGreater(places, 0)
+        for place in range(1, places + 1):
+            turn = 2
+            while turn < TURNS and self.fail_one(place, turn, statuses, usual):
+                turn += 1
 
     def test_show(self):
         for form in "text", "json", "csv", "chrome", "faults":
@@ -177,6 +186,12 @@ class Kernel(Failures):
         done = self.failing_call(self.trace, "fcntl:error=ENOLCK", "control", "--tracing=on", self.trace)
         self.expect(done, 1, f"{self.trace}: cannot be locked: No locks available")
 
+    def test_new_trace(self):
+        trace = self.path("new-trace")
+        self.expect(self.failing_call(None, "pwrite64:error=EIO:when=1", "run", "-o", "/dev/null", "--trace", trace, self.plain),
+                    125, f"{trace}: cannot be written: Input/output error")
+        self.assertFalse(os.path.exists(trace))
+
     def test_memory_of_run(self):
         for injected, phrase in (("memfd_create:error=EMFILE", "cannot be made: Too many open files"),
                                  ("fcntl:error=EPERM:when=1", "cannot be sealed: Operation not permitted")):
@@ -191,6 +206,9 @@ class Kernel(Failures):
         trace = self.path("run-trace")
         self.expect(self.failing_call(trace, "readlink:error=EACCES", "run", "-o", out, "--trace", trace, self.plain), 125,
                     f"{trace}: cannot be named: Permission denied")
+        os.unlink(trace)
+        self.expect(self.failing_call(trace, "openat:error=EMFILE:when=3", "run", "-o", out, "--trace", trace, self.plain), 125,
+                    f"{trace}: cannot be opened: Too many open files")
 
     def test_without_random_numbers(self):
         done = self.failing_call(None, "getrandom:error=EAGAIN", "stats", self.trace)
@@ -201,6 +219,16 @@ class Kernel(Failures):
         for command in "show", "check":
             done = self.failing_call(maps, "read:error=EACCES", command, "-p", str(os.getpid()))
             self.expect(done, 1, f"process {os.getpid()}: cannot be looked into: Permission denied")
+        with subprocess.Popen([self.plain, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={
+                **os.environ, "LD_PRELOAD": self.library, "RECVSHIM_TRACE": self.path("mapped")}) as process:
+            process.stdout.readline()
+            for which in range(1, 20):  # it is read several times
+                done = self.failing_call(f"/proc/{process.pid}/maps", f"read:error=EACCES:when={which}", "check", "-p",
+                                         str(process.pid))
+                self.assertIn(done.returncode, (0, 1))
+                self.assertNotEqual(done.stdout + done.stderr, "")
+            self.assertIn("is traced", done.stdout)
+            process.communicate(timeout=LIMIT)
 
 
     def test_process_that_ends(self):
@@ -228,7 +256,10 @@ class Kernel(Failures):
 
     def test_program_that_goes(self):
         self.expect(self.failing_call(self.plain, "openat:error=ENOENT:when=2", "check", self.plain), 0)
-        self.expect(self.failing_call(self.plain, "newfstatat:error=EIO:when=3", "check", self.plain), 0)
+        for which in range(1, 8):  # it is looked at several times
+            done = self.failing_call(self.plain, f"newfstatat:error=EIO:when={which}", "check", self.plain)
+            self.assertIn(done.returncode, (0, 1))
+            self.assertNotEqual(done.stdout + done.stderr, "")
 
 
 class Others(Failures):
@@ -284,8 +315,15 @@ class Others(Failures):
                 os.link(self.path("own/moved.copy"), self.path("own/moved.other"))
             self.expect_seen(pid)
             os.rename(self.path("own/moved.copy"), self.path("own/moved"))
+            os.link(self.path("own/moved"), self.path("own/moved (deleted)"))  # as the kernel calls it now
             for command in "show", "stats", "control":
                 self.expect(self.as_nobody(command, "-p", str(pid)), 1, f"process {pid}: has no trace mapped")
+
+    def test_trace_out_of_reach(self):
+        os.mkdir(self.path("closed"), 0o700)
+        trace = shutil.copy(self.trace, self.path("closed"))
+        for command in ("show",), ("control", "--tracing=on"):
+            self.expect(self.as_nobody(*command, trace), 1, f"{trace}: cannot be opened: Permission denied")
 
     def test_process_of_another(self):
         with self.under_run() as pid:
