@@ -46,9 +46,10 @@ PITFALLS = {
                   "attribution::descriptors_that_are_passed attribution::copies_of_a_descriptor "
                   "attribution::all_descriptors_closed",
     "the tool's own descriptor": "world::closefrom world::close_loop world::dup2_storm world::daemon",
-    "fork, raw clone": "world::fork world::raw_clone transparency.py::test_children_fork "
+    "fork, raw clone": "world::fork world::fork_without_handlers world::raw_clone transparency.py::test_children_fork "
                        "transparency.py::test_children_clone",
-    "vfork, posix_spawn": "world::vfork world::posix_spawn attribution::children_of_vfork_that_close_everything",
+    "vfork, posix_spawn": "world::vfork world::vfork_in_a_new_process world::posix_spawn "
+                          "attribution::children_of_vfork_that_close_everything",
     "chroot, setuid": "world::chroot world::setuid world::a_server_that_drops_privileges "
                       "world::a_server_that_enters_namespaces world::a_child_in_a_pid_namespace",
     "seccomp kills": "nesting::seccomp_filter nesting::seccomp_filter_in_a_child "

@@ -20,8 +20,8 @@ IDENTITY = r"get(?:p|pp|t)id\("
 OWN_WITH_LOOK_UPS = {
     # A child of vfork shares its parent's memory: it is asked who it is before each receive.
     "vfork|spawner": r"getpid\(",
-    # libc does not know of a child of a raw clone.
-    "children clone|edges cloned": IDENTITY,
+    # libc does not know of a child of a raw clone, and calls no handlers for one of _Fork.
+    "children clone|children _Fork|edges cloned": IDENTITY,
     # libc itself has put a file in the place of a socket: it is read, and asked about, as one. README.md, "What it
     # cannot see".
     "no_socket replaced": r"recvfrom\(\d+, ADDRESS, .* = -1 ENOTSOCK|rt_sig(?:action|procmask)\(\w+, NULL, |"
@@ -185,6 +185,9 @@ children vfork
 children spawn
 children exec
 children fork-vfork
+children _Fork
+children _Fork-vfork
+children clone-vfork
 children namespace
 cleared closefrom
 cleared close_range
