@@ -1,6 +1,6 @@
 /* read and readv of what is no socket, of sockets whose numbers were files', and of files whose numbers were sockets':
  * no_socket WAY. */
-#include "ticks.h"
+#include "victim.h"
 
 #include <sys/resource.h>
 #include <sys/uio.h>
@@ -25,9 +25,9 @@ static void show_files(void)
     say("file", read_both(file, buffer, sizeof buffer));
     say("pipe", read_both(fds[0], buffer, sizeof buffer));
     handle(SIGALRM, on_alarm, 0);
-    begin_ticks(10000);
+    tick(10000);
     say("interrupted", read(fds[0], buffer, 1) < 0 && errno == EINTR); /* as nobody retries it */
-    end_ticks();
+    tick(0);
 }
 
 /* A number that goes round: what it is now counts, however it was closed. */
@@ -121,9 +121,9 @@ static void show_replaced(void)
         snprintf(path, sizeof path, "/proc/self/fd/%d", fds[0]);
         stream = fdopen(socket(AF_INET, types[i], 0), "r");
         must(stream != NULL && freopen(path, "r", stream) != NULL, "freopen");
-        begin_ticks(10000);
+        tick(10000);
         say("interrupted", read(fileno(stream), buffer, 1) < 0 && errno == EINTR);
-        end_ticks();
+        tick(0);
         fclose(stream);
     }
 }

@@ -9,7 +9,7 @@ class Command:
 
     def say(self, *arguments):
         ran = subprocess.run([self.path, *arguments], stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                             stderr=subprocess.STDOUT, text=True, timeout=10, check=False)
+                             stderr=subprocess.STDOUT, text=True, timeout=240, check=False)
         return ran.stdout
 
     def subcommands(self):

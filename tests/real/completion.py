@@ -26,7 +26,7 @@ PS1= PS2=
 cd {directory}
 echo "<<"ready">>"
 """
-PATIENCE = 20
+PATIENCE = 120
 problems = []
 
 

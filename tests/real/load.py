@@ -7,7 +7,7 @@ import struct
 import threading
 
 THREADS = 8
-LIMIT = 60  # seconds: only what hangs comes near
+LIMIT = 240  # seconds: only what hangs comes near
 ENDS = ("fin", "reset", "server")  # how a connection ends; the last: the server is first, at the client's wish
 
 Sent = collections.namedtuple("Sent", "address port sent received requests end")

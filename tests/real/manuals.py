@@ -112,7 +112,7 @@ def check_formats(command, sections):
         events = os.path.join(directory, "events")
         for form in "json", "csv":
             subprocess.run([command.path, "run", "--format", form, "-o", events, "--fault", "*:short=1:times=1", "--",
-                            "/usr/bin/python3", "-c", VICTIM], timeout=30, check=True)
+                            "/usr/bin/python3", "-c", VICTIM], timeout=240, check=True)
             with open(events, encoding="utf-8") as file:
                 lines = file.read().splitlines()
             if form == "csv":

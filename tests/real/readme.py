@@ -59,7 +59,7 @@ def check(session, environment):
     commands = steps(session)
     with tempfile.TemporaryDirectory() as directory:
         ran = subprocess.run(["unshare", "--net", "bash", "-c", script(commands)], cwd=directory, env=environment,
-                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False)
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=240, check=False)
     outputs = ran.stdout.split(MARK + "\n")
     if ran.returncode != 0 or len(outputs) != len(commands) + 1:
         sys.exit(f"a session ended with {ran.returncode} after {len(outputs) - 1} of {len(commands)} commands:\n{ran.stdout}")

@@ -24,7 +24,7 @@ import strace
 
 RECVSHIM = None
 STRACE_LINE = re.compile(r"^(\d+) +recvfrom\((\d+), .* = (-?\d+)(?: ([A-Z]+))?")
-LIMIT = 60  # seconds: nothing here takes one; reached only by what hangs
+LIMIT = 240  # seconds: nothing here takes one; reached only by what hangs
 
 
 def show(trace, *options):

@@ -16,7 +16,7 @@ import tempfile
 import time
 
 STATUS_SKIPPED = 77
-PATIENCE = 20
+PATIENCE = 120
 ARCHITECTURE_LIBRARY = "/usr/lib/x86_64-linux-gnu/librecvshim.so"
 RUNTIME = "/run/user/0"
 VICTIM = "/usr/bin/python3 /usr/local/bin/victim"

@@ -46,7 +46,9 @@ VARIES = [(re.compile(pattern), by) for pattern, by in (
     (r"(?<=msg_)name=(?:NULL|\{.*?\}|ADDRESS), msg_namelen=[^,]*", "name=..."),
     (r"^(recv(?:from)?\(.*), " + PORT + ", ", r"\1, PORT, "),  # tagged.h
 )]
-JOINS = re.compile(r"^futex\(ADDRESS, FUTEX_WAIT_BITSET\|FUTEX_CLOCK_REALTIME, <")  # a thread; it may be over already
+# Waiting, as often as it takes: for a thread, which may be over already; for others to go on; for what is under way.
+WAITS = re.compile(r"^(?:futex\(ADDRESS, FUTEX_WAIT_BITSET\|FUTEX_CLOCK_REALTIME, <|sched_yield\(|"
+                   r"getsockopt\(\d+, SOL_SOCKET, SO_MEMINFO, )")
 WAITS_AND_LOOKS = re.compile(r"^openat\(AT_FDCWD, \"/proc/[^\"]*/(?:syscall|wchan|stat|status)\"")
 
 
@@ -83,7 +85,7 @@ def without_waits(calls):
     kept, looking = [], False
     for call in calls:
         looking = looking or WAITS_AND_LOOKS.match(call)
-        if not looking and not JOINS.match(call):
+        if not looking and not WAITS.match(call):
             kept.append(call)
         looking = looking and not call.startswith("close(")
     return kept

@@ -40,12 +40,11 @@ RETRIES = re.compile(r"ppoll\(|getsockopt\(\d+, SOL_SOCKET, SO_(?:RCVTIMEO\w*|RC
 SUSPECTS = r"rt_sig(?:action|procmask)\(\w+, NULL, |rt_sigaction\(SIGBUS, |rt_sigpending\("
 
 # What differs between two native runs: which thread is first, whether something is tried again (mkstemp throws what it
-# drew away now and then), how often one looks whether another sleeps.
+# drew away now and then).
 RACES = {
-    "cancel ": r"futex\(|sched_yield\(",
+    "cancel ": r"futex\(",
     "linklocal": r"bind\(.* = -1 EADDRNOTAVAIL|clock_nanosleep\(",
     "locks": r"getrandom\(",
-    "no_socket": r"futex\(|pread64\(\d+, TEXT, 31, ",  # ticks.h
 }
 # Not run under a filter.
 NOT_CONFINED = {
