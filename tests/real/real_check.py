@@ -512,10 +512,11 @@ class Running:
 class Children(Check):
     """run names those of its processes that were not traced."""
 
-    def lose(self, *arguments, before=()):
+    def lose(self, *arguments, before=(), times=1):
         """What is said of a program that waits, and is looked at meanwhile."""
         with Running([*before, self.recvshim, "run", "-o", "/dev/null", "--", *arguments], self.environment) as running:
-            running.wait_for_looks()
+            for _ in range(times):
+                running.wait_for_looks()
             out, remarks = running.end()
         self.assertEqual(out, "ready\nbye\n")
         return remarks
@@ -555,6 +556,34 @@ class Children(Check):
         remarks = self.lose("sh", "-c", f"exec 3<&0; {other} {other} {path} wait; wait")
         self.assertEqual(len(remarks), 1, remarks)
         self.assertRegex(remarks[0], r"process \d+ \(.*static-children\) and 2 more like it was not traced")
+
+    def test_very_many(self):
+        """So many kinds of processes are told of, the others counted."""
+        paths = [shutil.copy(self.plain, self.path(f"kind{i}")) for i in range(34)]
+        others = "".join(f"env -i {path} wait <&3 >/dev/null & " for path in paths[1:])
+        remarks = self.lose("sh", "-c", f"exec 3<&0; {others} env -i {paths[0]} wait; wait", times=20)
+        self.assertRegex(remarks[32], r"^recvshim: \w+: 2 more processes were not traced$", remarks)
+
+    def test_without_the_trace(self):
+        self.expect_lost(self.lose("sh", "-c", f"unset RECVSHIM_TRACE; {self.plain} wait; true", times=10), self.plain,
+                         "has the library, but not this trace")
+
+    def test_hidden(self):
+        """One that was traced from the first, and then has itself protected."""
+        python = ("import ctypes, sys; ctypes.CDLL(None).prctl(4, 0); print('ready', flush=True); sys.stdin.read(); "  # PR_SET_DUMPABLE
+                  "print('bye')")
+        remarks = self.lose("sh", "-c", f'/usr/bin/python3 -c "{python}"; true', before=NOBODY)
+        self.assertEqual([line for line in remarks if " was seen" not in line], [])
+
+    def test_quick_exit(self):
+        """It leaves out every function that would tell of the end."""
+        python = 'import ctypes; ctypes.CDLL(None).quick_exit(0)'
+        _, remarks = self.run_quiet("/usr/bin/python3", "-c", python)
+        self.assertEqual(len(remarks), 1, remarks)
+        self.assertIn("python3: ended and did not tell: by quick_exit or a raw system call", remarks[0])
+        _, remarks = self.run_quiet("sh", "-c", f"for i in 1 2 3; do /usr/bin/python3 -c '{python}'; done")
+        self.assertEqual(len(remarks), 1, remarks)
+        self.assertRegex(remarks[0], r"process \d+ \(python3\)( and \d more)? ended and did not tell: ")
 
     def test_too_short_to_be_seen(self):
         """Of these the trace tells: they said start, and never exit."""
