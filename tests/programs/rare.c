@@ -75,7 +75,7 @@ static void fail_to_start_a_thread(void)
     pthread_t thread;
     int fds[2];
     pair(SOCK_STREAM, fds);
-    must(pthread_attr_init(&huge) == 0 && pthread_attr_setstacksize(&huge, (size_t)1 << 46) == 0, "stack size");
+    must(pthread_attr_init(&huge) == 0 && pthread_attr_setstacksize(&huge, SIZE_MAX / 4 * 3) == 0, "stack size");
     say("error", pthread_create(&thread, &huge, receive_in_thread, fds));
     must(pthread_create(&thread, NULL, receive_in_thread, fds) == 0 && pthread_join(thread, NULL) == 0, "thread");
 }
