@@ -67,7 +67,8 @@ static struct trace *map_trace(const uint8_t *bytes)
 
 #define ALL_FAULTS 64 /* a bit of its number: it is a fault, as all of its neighbours are */
 
-/* A record with something in each of its parts, of every event and kind of peer in turn. */
+/* A record with something in each of its parts, of every event and kind of peer in turn. Each receive has two faults.
+ */
 static struct recvshim_record sample(uint32_t number)
 {
     static const uint16_t families[] = {AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC};
@@ -76,12 +77,12 @@ static struct recvshim_record sample(uint32_t number)
     const bool failed = event == RECVSHIM_EVENT_DISCONNECT || event == RECVSHIM_EVENT_ERROR;
     struct recvshim_record record = {
         .time = number * UINT64_C(1000000007),
-        .connection = 1 + number % 3,
+        .connection = 1 + number / 4 % 3,
         .result = failed ? -1 : 100,
         .requested = 200,
         .duration = 1 + number / 2, /* of a fault, its ordinal */
-        .pid = 1 + number % 2,
-        .tid = 1 + number % 3,
+        .pid = 1 + number / 2 % 2,
+        .tid = 1 + number / 2 % 3,
         .fd = 3,
         .flags = MSG_DONTWAIT,
         .error = failed ? ECONNRESET : 0,
@@ -95,6 +96,7 @@ static struct recvshim_record sample(uint32_t number)
         .socket_type = number % 5 == 0 ? SOCK_DGRAM : SOCK_STREAM,
     };
     if (fault) {
+        record.rule = 1 + number % 4;
         record.injection = (struct recvshim_injection){.origin = 7, .draw = 9};
     } else if (record.retries != 0) {
         record.result_flags |= RECVSHIM_RESULT_CANDIDATES;
