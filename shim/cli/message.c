@@ -8,6 +8,16 @@
 #include <string.h>
 #include <unistd.h>
 
+/* How many bytes a control character has there: none where there is none. Those from U+0080 to U+009F, which are two
+ * bytes of UTF-8, are orders to some terminals, too. */
+static size_t control_length(const char *at)
+{
+    const unsigned char byte = (unsigned char)at[0], next = (unsigned char)at[1];
+    if (byte == 0xc2 && next >= 0x80 && next < 0xa0)
+        return 2;
+    return byte < 0x20 || byte == 0x7f;
+}
+
 static void write_line(const char *format, va_list arguments)
 {
     static const char prefix[] = "recvshim: ";
@@ -18,8 +28,7 @@ static void write_line(const char *format, va_list arguments)
     size_t end = strlen(line);
     /* Names come from outside: one message stays one line. */
     for (size_t i = 0; i < end; i++)
-        if ((unsigned char)line[i] < 0x20 || line[i] == 0x7f)
-            line[i] = '?';
+        memset(line + i, '?', control_length(line + i));
     line[end++] = '\n';
     while (write(STDERR_FILENO, line, end) < 0 && errno == EINTR)
         ;

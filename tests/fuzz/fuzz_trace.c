@@ -28,9 +28,15 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
 
 #define HEAD 24 /* bytes that choose */
 
-/* Two geometries at most of each number: few enough that each is made once, as a file in memory that stays mapped.
- * Making and mapping one takes longer than all else that is done with it. */
-static struct trace traces[2][4][4][2];
+/* A few geometries: each is made once, as a file in memory that stays mapped. Making and mapping one takes longer than
+ * all else that is done with it. */
+static struct trace traces[3][4][4][2];
+
+/* Seldom as many shards as there can be: then they are small. */
+static bool has_all_shards(const uint8_t *bytes)
+{
+    return (bytes[0] & 7) == 7;
+}
 
 static struct recvshim_header header_of(const uint8_t *bytes)
 {
@@ -38,8 +44,8 @@ static struct recvshim_header header_of(const uint8_t *bytes)
                                     .version = RECVSHIM_VERSION,
                                     .byte_order = RECVSHIM_BYTE_ORDER,
                                     .record_size = RECVSHIM_RECORD_SIZE,
-                                    .shards = 1U << (bytes[0] & 1),
-                                    .slots = UINT64_C(1) << (bytes[1] & 3),
+                                    .shards = has_all_shards(bytes) ? RECVSHIM_MAX_SHARDS : 1U << (bytes[0] & 1),
+                                    .slots = has_all_shards(bytes) ? 1 : UINT64_C(1) << (bytes[1] & 3),
                                     .processes = 1 + (bytes[2] & 3),
                                     .names = 1U << (bytes[3] & 1)};
 }
@@ -47,7 +53,7 @@ static struct recvshim_header header_of(const uint8_t *bytes)
 static struct trace *map_trace(const uint8_t *bytes)
 {
     const struct recvshim_header header = header_of(bytes);
-    struct trace *trace = &traces[bytes[0] & 1][bytes[1] & 3][bytes[2] & 3][bytes[3] & 1];
+    struct trace *trace = &traces[has_all_shards(bytes) ? 2 : bytes[0] & 1][bytes[1] & 3][bytes[2] & 3][bytes[3] & 1];
     if (trace->base != NULL)
         return trace;
     setenv("TZ", "UTC0", 1); /* without a file that each local time would look for */
@@ -61,7 +67,8 @@ static struct trace *map_trace(const uint8_t *bytes)
 
 #define ALL_FAULTS 64 /* a bit of its number: it is a fault, as all of its neighbours are */
 
-/* A record with something in each of its parts, of every event and kind of peer in turn. */
+/* A record with something in each of its parts, of every event and kind of peer in turn. Each receive has two faults.
+ */
 static struct recvshim_record sample(uint32_t number)
 {
     static const uint16_t families[] = {AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC};
@@ -70,12 +77,12 @@ static struct recvshim_record sample(uint32_t number)
     const bool failed = event == RECVSHIM_EVENT_DISCONNECT || event == RECVSHIM_EVENT_ERROR;
     struct recvshim_record record = {
         .time = number * UINT64_C(1000000007),
-        .connection = 1 + number % 3,
+        .connection = 1 + number / 4 % 3,
         .result = failed ? -1 : 100,
         .requested = 200,
         .duration = 1 + number / 2, /* of a fault, its ordinal */
-        .pid = 1 + number % 2,
-        .tid = 1 + number % 3,
+        .pid = 1 + number / 2 % 2,
+        .tid = 1 + number / 2 % 3,
         .fd = 3,
         .flags = MSG_DONTWAIT,
         .error = failed ? ECONNRESET : 0,
@@ -89,6 +96,7 @@ static struct recvshim_record sample(uint32_t number)
         .socket_type = number % 5 == 0 ? SOCK_DGRAM : SOCK_STREAM,
     };
     if (fault) {
+        record.rule = 1 + number % 4;
         record.injection = (struct recvshim_injection){.origin = 7, .draw = 9};
     } else if (record.retries != 0) {
         record.result_flags |= RECVSHIM_RESULT_CANDIDATES;

@@ -91,18 +91,24 @@ static void pass_number(const char **at)
 
 static void pass_value(const char **at);
 
+static void pass_lines(const char **at)
+{
+    *at += strspn(*at, "\n");
+}
+
 static void pass_members(const char **at, char end)
 {
+    pass_lines(at);
     for (bool first = true; **at != end; first = false) {
         if (!first)
             pass(at, ',');
-        *at += **at == '\n';
+        pass_lines(at);
         if (end == '}') {
             pass_string(at);
             pass(at, ':');
         }
         pass_value(at);
-        *at += **at == '\n';
+        pass_lines(at);
     }
     ++*at;
 }
@@ -134,7 +140,7 @@ void printed_check(enum printed kind)
     const char *at = printed;
     while (kind == PRINTED_JSON && *at != '\0') {
         pass_value(&at);
-        at += *at == '\n';
+        pass_lines(&at);
     }
     printed_size = 0;
 }

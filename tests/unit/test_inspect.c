@@ -1,4 +1,5 @@
 #include "cli/check.h"
+#include "cli/message.h"
 
 #include "elf_file.h"
 
@@ -138,6 +139,18 @@ Test(inspect, gives_a_terminal_no_orders)
     const char *text = answer();
     cr_assert_not_null(strstr(text, "it uses /lib/\\x1b[2J\\xc2\\x9b1m, not glibc"), "%s", text);
     cr_assert_null(strchr(text, '\033'));
+}
+
+/* As recvshim run says it. */
+Test(inspect, gives_a_terminal_no_orders_by_a_message)
+{
+    char said[256] = "";
+    int fd = memfd_create("said", MFD_CLOEXEC), own = dup(STDERR_FILENO);
+    cr_assert_eq(dup2(fd, STDERR_FILENO), STDERR_FILENO);
+    message("%s", "\033[2J\302\2331m\302\240\177");
+    cr_assert_eq(dup2(own, STDERR_FILENO), STDERR_FILENO);
+    cr_assert_gt(pread(fd, said, sizeof said - 1, 0), 0);
+    cr_assert_str_eq(said, "recvshim: ?[2J??1m\302\240?\n");
 }
 
 Test(inspect, says_what_is_damaged)
