@@ -57,6 +57,7 @@ Test(address, canaries_where_a_scope_is_mended)
 Test(address, canaries_of_messages)
 {
     static const char *const calls[] = {"call=recvmsg", "call=recvmmsg"};
+    NOT_UNDER_QEMU("it writes a message's address beyond its room itself");
     for (size_t i = 0; i < 2; i++) {
         unlink(trace_path());
         struct finished native = RUN(.argv = {"addrlen", calls[i]}, .native = true);
@@ -82,6 +83,7 @@ Test(address, canaries_of_messages)
 Test(address, a_header_that_is_received_over)
 {
     static const char *const traces[] = {NULL, "RECVSHIM_TRACE="};
+    NOT_UNDER_QEMU("it looks at the header once more when it has received");
     for (size_t i = 0; i < 2; i++) {
         struct finished job = RUN(.argv = {"overlaid"}, .env = {"RECVSHIM_CALLS=all", traces[i]});
         cr_assert(exited_with(&job, 0));

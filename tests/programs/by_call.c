@@ -57,8 +57,9 @@ static void show_stream(void)
 /* Once the receive has been interrupted, however long the machine takes for it; at the latest when it is over. */
 static void *send_late(void *fd)
 {
-    while (ticks < 5 && returned == 0)
+    do {
         nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    } while (ticks < 5 && returned == 0);
     must(send((int)(intptr_t)fd, "late", 4, 0) == 4, "send");
     return NULL;
 }
