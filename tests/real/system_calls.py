@@ -104,8 +104,9 @@ def number_of(number, call):
 
 
 # `threads`: thread -> its calls from the beginning of the program on, and of each program that it becomes by exec;
-# `numbers`: of these calls; `starting`: of those by which a program starts.
-Asked = collections.namedtuple("Asked", "threads numbers starting")
+# `numbers`: of these calls; `starting`: of those by which a program starts; `order`: all of them, each with its
+# thread, as they returned.
+Asked = collections.namedtuple("Asked", "threads numbers starting order")
 
 
 def own_calls(path, directory):
@@ -113,20 +114,65 @@ def own_calls(path, directory):
     lines = [match.groups() for match in map(LINE.match, strace.whole_lines(path)) if match]
     labels, threads = tell_apart(lines), collections.defaultdict(list)
     begun = {}  # where the calls of a program's loader are, which are dropped once it turns out that it begins
-    numbers, starting = collections.defaultdict(list), set()
+    numbers, starting, order = collections.defaultdict(list), set(), []
     for thread, number, call in lines:
         label = labels[thread]
         if call.startswith(BEGIN):
-            starting.update(numbers[label][begun[label]:])
-            del threads[label][begun[label]:], numbers[label][begun[label]:]
+            first, place = begun[label]
+            starting.update(numbers[label][first:])
+            del threads[label][first:], numbers[label][first:]
+            order[place:] = [one for one in order[place:] if one[0] != label]
             continue
         threads[label].append(settle(call, labels, directory))
+        order.append((label, threads[label][-1]))
         numbers[label].append(number_of(number, call))
         if call.startswith("execve(") and call.endswith(" = 0"):
-            begun[label] = len(threads[label])
+            begun[label] = len(threads[label]), len(order)
     threads["0"], numbers["0"] = threads["0"][1:], numbers["0"][1:]  # its own execve
     return Asked({label: without_waits(calls) for label, calls in threads.items()},
-                 set(itertools.chain.from_iterable(numbers.values())), starting)
+                 set(itertools.chain.from_iterable(numbers.values())), starting, order)
+
+
+MAKES_THREAD = re.compile(r"clone3?\(.*\bCLONE_THREAD\b.* = <(.*)>$")
+ACCEPTS = re.compile(r"accept4?\(.* = (\d+)$")
+OF_DESCRIPTOR = re.compile(r"(?:epoll_ctl\(EPOLL, \w+, |\w+\()(\d+)\b")
+OF_EPOLL = [(re.compile(pattern), by) for pattern, by in (
+    (r"^epoll_ctl\(\d+", "epoll_ctl(EPOLL"),  # each thread has one
+    (r"\bdata=\{[^}]*\}", "data=..."),  # an address
+)]
+
+
+def by_connection(order):
+    """The calls about each accepted connection, in their order; and the others. Left out is what finds nothing: whether
+    data is there already is up to chance."""
+    process_of = {}
+    for label, call in order:
+        made = MAKES_THREAD.match(call)
+        if made:
+            process_of[made[1]] = process_of.get(label, label)
+    connections, others = [], []
+    open_ones = collections.defaultdict(list)  # two, where strace tells of a close after the number was used again
+    for label, call in order:
+        for pattern, by in OF_EPOLL:
+            call = pattern.sub(by, call)
+        process = process_of.get(label, label)
+        about = OF_DESCRIPTOR.match(call)
+        mine = open_ones[process, about[1]] if about else None
+        if call.endswith(" = -1 EAGAIN"):
+            continue
+        accepted = ACCEPTS.match(call)
+        if accepted:
+            connections.append([re.sub(r"\d+$", "FD", re.sub(r"\(\d+", "(LISTENER", call))])
+            open_ones[process, accepted[1]].append(connections[-1])
+        elif mine:
+            closes = call.startswith("close(")
+            start, end = about.span(1)
+            mine[0 if closes else -1].append(call[:start] + "FD" + call[end:])
+            if closes:
+                mine.pop(0)
+        else:
+            others.append(call)
+    return [tuple(calls) for calls in connections], others
 
 
 # The source of a datagram is looked up by another call, which the kernel takes a read of a socket for anyway.

@@ -1,0 +1,227 @@
+#!/usr/bin/env python3
+"""The system calls of some of Debian's servers are those that they make without the library, under a load that is the
+same each time: the sequence of calls about each connection; of the others the kinds, and how many of each where that is
+not up to chance. Then each serves the same under a filter of seccomp that kills it for any call that it did not make
+natively. RECVSHIM_TEST_CONNECTIONS says how many connections (60).
+
+Usage: transparency_servers.py LIBRARY VICTIMS [unittest arguments]
+"""
+import collections
+import contextlib
+import os
+import re
+import socket
+import struct
+import tempfile
+
+import services
+import transparent
+from system_calls import by_connection, kind_of, own_calls
+from transparent import CONFINED_WAYS, NATIVE, STRACE, UP_TO_CHANCE, WAYS, numbers_up_to_chance
+
+CONNECTIONS = int(os.environ.get("RECVSHIM_TEST_CONNECTIONS", "60"))
+LIMIT = 60  # seconds
+
+# What is sent over a connection, each in one piece and answered before the next, and what the answer ends with.
+Exchange = collections.namedtuple("Exchange", "request end")
+
+
+def http(path, body=b"", close=False):
+    head = f"{'POST' if body else 'GET'} {path} HTTP/1.1\r\nHost: h\r\nContent-Length: {len(body)}\r\n"
+    return head.encode() + (b"Connection: close\r\n" if close else b"") + b"\r\n" + body
+
+
+def resp(*words):
+    return b"*%d\r\n" % len(words) + b"".join(b"$%d\r\n%s\r\n" % (len(word), word) for word in words)
+
+
+PAGE = b"".join(b"%d\n" % i for i in range(1000)) + b"the end\n"
+VALUE = b"v" * 5000
+
+
+# What threads have allocated before they free it, and which is first to need the heap of all.
+MEMORY = {"brk", "madvise", "mmap", "mprotect", "munmap"}
+
+
+class Nginx:
+    """A master and a worker. Pages from a file, and from another server by way of a proxy."""
+
+    exchanges = [Exchange(http("/page"), b"the end\n"), Exchange(http("/"), b"hello\n"),
+                 Exchange(http("/proxied", b"b" * 3000), b"posted\n")]
+    last = http("/", close=True)  # after which the server closes
+    # How often these are made, if they are at all, depends on what has come when it looks.
+    up_to_chance = {"epoll_wait"}
+    config = """
+    access_log {directory}/log;
+    server {{
+        listen 127.0.0.1:{port};
+        root {directory};
+        location = / {{ return 200 "hello\\n"; }}
+        location /proxied {{ proxy_pass http://127.0.0.1:{inner}; }}
+    }}
+    server {{
+        listen 127.0.0.1:{inner};
+        location / {{ return 200 "posted\\n"; }}
+    }}
+"""
+
+    def command(self, directory, port):
+        with open(os.path.join(directory, "page"), "wb") as page:
+            page.write(PAGE)
+        config = self.config.format(directory=directory, port=port, inner=services.free_port())
+        with open(os.path.join(directory, "config"), "w", encoding="ascii") as file:
+            file.write(services.nginx_config(directory, config, "worker_processes 1;"))
+        return ["nginx", "-p", directory, "-e", f"{directory}/errors", "-c", file.name]
+
+
+class Redis:
+    """With threads in the background."""
+
+    exchanges = [Exchange(resp(b"SET", b"key", VALUE), b"+OK\r\n"), Exchange(resp(b"GET", b"key"), VALUE + b"\r\n"),
+                 Exchange(resp(b"PING") * 3, b"+PONG\r\n" * 3)]
+    last = resp(b"QUIT")
+    # It does something every 100 ms.
+    up_to_chance = {"epoll_wait", "openat", "read", "close", *MEMORY}
+
+    def command(self, directory, port):
+        return ["redis-server", "--bind", "127.0.0.1", "--port", str(port), "--save", "", "--dir", directory]
+
+
+class Memcached:
+    """Connections are accepted by one thread and served by two others."""
+
+    exchanges = [Exchange(b"set key 0 0 5000\r\n" + VALUE + b"\r\n", b"STORED\r\n"),
+                 Exchange(b"get key\r\n", b"END\r\n")]
+    last = b"quit\r\n"
+    up_to_chance = {"epoll_wait", *MEMORY}
+
+    def command(self, _, port):
+        return ["memcached", "-t", "2", "-l", "127.0.0.1", "-p", str(port), "-U", "0", "-u", "root"]
+
+
+def connection(number, port, server):
+    """Returns how much was received. It is ended by the client, by a reset, or by the server."""
+    received = b""
+    with socket.create_connection(("127.0.0.1", port), timeout=LIMIT) as client:
+        for exchange in server.exchanges:
+            client.sendall(exchange.request)
+            answer = b""
+            while not answer.endswith(exchange.end):
+                more = client.recv(1 << 16)
+                if not more:
+                    raise AssertionError(f"connection {number} ended after {received + answer}")
+                answer += more
+            received += answer
+        if number % 3 == 0:
+            client.sendall(server.last)
+            while more := client.recv(1 << 16):
+                received += more
+        elif number % 3 == 1:
+            client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+    return len(received)
+
+
+def processes(pid):
+    with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as children:
+        return [pid, *(other for child in children.read().split() for other in processes(int(child)))]
+
+
+def inodes(table, column):
+    with open(f"/proc/net/{table}", encoding="ascii") as sockets:
+        return {words[column]: words for words in map(str.split, sockets) if len(words) > column}
+
+
+def has_connections(pid):
+    """Whether a server has not closed all yet. One that was reset is in no table of the kernel's any more."""
+    known = {inode for inode, words in inodes("tcp", 9).items() if words[3] == services.SOCKETS["tcp"]}
+    known.update(inodes("unix", 6))
+    for process in processes(pid):
+        for fd in os.listdir(f"/proc/{process}/fd"):
+            with contextlib.suppress(FileNotFoundError):
+                match = re.match(r"socket:\[(\d+)\]", os.readlink(f"/proc/{process}/fd/{fd}"))
+                if match and match[1] not in known:
+                    return True
+    return False
+
+
+def without(extra, order):
+    return [(thread, call) for thread, call in order if not (extra and extra.match(call))]
+
+
+def counts(calls, up_to_chance):
+    """How many there are of each kind, where that is the same each time."""
+    kinds = collections.Counter(map(kind_of, calls))
+    return {kind: count for kind, count in kinds.items() if kind.split("(")[0] not in up_to_chance}
+
+
+class Servers(transparent.Transparency):
+    def setUp(self):
+        super().setUp()
+        os.chmod(self.directory, 0o711)  # nginx's worker is another user
+
+    def load(self, server, way, prefix=(), **environment):
+        """Returns the directory that the server ran in, how much each client received, and how it ended."""
+        directory = tempfile.mkdtemp(dir=self.directory)
+        os.chmod(directory, 0o711)
+        port, log = services.free_port(), os.path.join(directory, "output")
+        settings = {**os.environ, **environment}
+        command = [word.format(directory=directory) for word in prefix]
+        if prefix:  # by strace, which is not to have the library
+            command += [f"--env={name}={value}" for name, value in self.environment(way, directory).items()]
+        else:
+            settings.update(self.environment(way, directory))
+        with services.started(log, command + server.command(directory, port), env=settings) as process:
+            services.await_answer(process, log, lambda: services.listens(port))
+            received = [connection(number, port, server) for number in range(CONNECTIONS)]
+            pid = services.program_of(process.pid)
+            services.await_answer(process, log, lambda: not has_connections(pid))
+        return directory, received, process.returncode
+
+    def traced(self, server, way):
+        directory, *outcome = self.load(server, way, [*STRACE, "-o", "{directory}/strace"])
+        return own_calls(f"{directory}/strace", directory), outcome
+
+    def compare(self, server):
+        native, outcome = self.traced(server, NATIVE)
+        self.assertGreaterEqual(len(by_connection(native.order)[0]), CONNECTIONS)
+        for label, way in WAYS.items():
+            with self.subTest(way=label):
+                asked, same = self.traced(server, way)
+                self.assertEqual(same, outcome)
+                self.compare_calls(server, *(without(way.extra, each.order) for each in (native, asked)))
+        self.survive_load(server, native.numbers | numbers_up_to_chance(transparent.bits()), outcome)
+
+    def compare_calls(self, server, *orders):
+        """Of two runs: the same sequences on the connections, no other kinds of calls, and as many of each."""
+        (connections, others), (again, others_again) = map(by_connection, orders)
+        connections, again = map(collections.Counter, (connections, again))
+        differ = [f"{name}: {count} connections: {' '.join(calls)}" for name, more in (
+            ("only natively", connections - again), ("not natively", again - connections))
+            for calls, count in more.items()]
+        self.assertFalse(differ, "\n".join(differ))
+        self.assertEqual(set(map(kind_of, others_again)) - set(map(kind_of, others)), set())
+        up_to_chance = {*UP_TO_CHANCE[64], *server.up_to_chance}
+        counted, counted_again = counts(others, up_to_chance), counts(others_again, up_to_chance)
+        self.assertEqual({kind: (counted.get(kind), count) for kind, count in counted_again.items()
+                          if count != counted.get(kind)}, {}, "natively, and here")
+        self.assertEqual(counted.keys() - counted_again.keys(), set())
+
+    def survive_load(self, server, numbers, outcome):
+        confined_to = ",".join(sorted(numbers))
+        for label, way in {"natively": NATIVE, **CONFINED_WAYS}.items():
+            with self.subTest(filter=label):
+                _, *same = self.load(server, way, CONFINED_TO=confined_to)
+                self.assertEqual(same, outcome)
+
+    def test_nginx(self):
+        self.compare(Nginx())
+
+    def test_redis(self):
+        self.compare(Redis())
+
+    def test_memcached(self):
+        self.compare(Memcached())
+
+
+if __name__ == "__main__":
+    transparent.main()
