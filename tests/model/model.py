@@ -14,10 +14,20 @@ import subprocess
 import sys
 import tempfile
 import time
+import typing
 
 HERE = pathlib.Path(__file__).resolve().parent
-LIMIT = 240  # seconds, of one search
-MEBIBYTES = 900
+
+
+class Limits(typing.NamedTuple):
+    """Of one search. Two run at once where there are two CPUs."""
+    seconds: int
+    mebibytes: int
+    table: int  # the exponent of the hash table's size: about as many entries as there are states, 8 bytes each
+
+
+ORDINARY = Limits(seconds=240, mebibytes=900, table=23)  # as ctest can afford them
+AT_LENGTH = Limits(seconds=3600, mebibytes=8192, table=27)
 
 # The accesses of each function in the order of its text: what is done, to what, and the model's name of each order.
 CODE = {
@@ -190,14 +200,16 @@ def weaker(order):
     return {"RELAXED": [], "ACQUIRE": ["RELAXED"], "RELEASE": ["RELAXED"], "ACQ_REL": ["ACQUIRE", "RELEASE"]}[order]
 
 
-def run(command, directory):
+def run(command, directory, seconds=None):
     try:
-        return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=LIMIT, check=False)
+        return subprocess.run(command, cwd=directory, capture_output=True, text=True, timeout=seconds, check=False)
+    except subprocess.TimeoutExpired:
+        return fail(f"{' '.join(command)}: takes longer than {seconds} s")
     except FileNotFoundError:
         return fail(f"there is no {command[0]}: scripts/build --for test installs it")
 
 
-def build(model, definitions, directory):
+def build(model, definitions, directory, limits):
     for name in ("memory", model):
         (directory / f"{name}.pml").write_bytes((HERE / f"{name}.pml").read_bytes())
     # Not by options of spin, which has no room for that many.
@@ -205,7 +217,7 @@ def build(model, definitions, directory):
     (directory / "definitions.pml").write_text(defined)
     for command in (["spin", "-a", f"{model}.pml"],
                     ["gcc", "-w", "-DSAFETY", "-DNOCLAIM", "-DCOLLAPSE", "-DVECTORSZ=512",
-                     f"-DMEMLIM={MEBIBYTES}", "-o", "pan", "pan.c"]):
+                     f"-DMEMLIM={limits.mebibytes}", "-o", "pan", "pan.c"]):
         ran = run(command, directory)
         if ran.returncode != 0 or "Error" in ran.stdout:
             fail(f"{' '.join(command)}:\n{ran.stdout}{ran.stderr}")
@@ -216,14 +228,14 @@ FAILURES = {"payload_0": "torn", "written": "mixed", "skipped": "lost", "closed"
             "entry": "torn", "cursor": "missed"}
 
 
-def search(model, definitions):
+def search(model, definitions, limits):
     """Returns ("holds", or how it fails; how many states, seconds)."""
     with tempfile.TemporaryDirectory(prefix="recvshim-model.") as name:
         directory = pathlib.Path(name)
-        build(model, definitions, directory)
+        build(model, definitions, directory, limits)
         start = time.monotonic()
         # -E: the dead stay where they are; that the others do not is asserted by the models.
-        ran = run(["./pan", "-E", "-m10000", "-w23"], directory)
+        ran = run(["./pan", "-E", "-m10000", f"-w{limits.table}"], directory, limits.seconds)
         took = time.monotonic() - start
     states = re.search(r"(\d+) states, stored", ran.stdout)
     errors = re.search(r"errors: (\d+)", ran.stdout)
@@ -240,8 +252,8 @@ def trail(model, definitions):
     """Print what leads to the first failure."""
     with tempfile.TemporaryDirectory(prefix="recvshim-model.") as name:
         directory = pathlib.Path(name)
-        build(model, definitions, directory)
-        run(["./pan", "-E", "-m10000", "-w23"], directory)
+        build(model, definitions, directory, ORDINARY)
+        run(["./pan", "-E", "-m10000", f"-w{ORDINARY.table}"], directory, ORDINARY.seconds)
         for line in run(["spin", "-p", "-t", f"{model}.pml"], directory).stdout.splitlines():
             if "memory.pml" not in line:
                 print(line)
@@ -250,7 +262,7 @@ def trail(model, definitions):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("source", type=pathlib.Path, help="the project's directory")
-    parser.add_argument("--thorough", action="store_true", help="search larger models, too: minutes, and 2 GiB")
+    parser.add_argument("--thorough", action="store_true", help="search larger models, too: within limits of their own")
     parser.add_argument("--trail", metavar="MODEL", help="print how it fails with --define: ring, control or hello")
     parser.add_argument("--define", metavar="N=V", action="append", default=[], help="as COPY_FENCE=RELAXED, CP=ACQUIRE")
     given = parser.parse_args()
@@ -259,20 +271,22 @@ def main():
         trail(given.trail, {**orders, **RING, **dict(definition.split("=") for definition in given.define)})
         return 0
 
-    # What, by which model, with which definitions, and whether it must hold.
-    jobs = [(name, *MODELS[name], True) for name in MODELS]
+    # What, by which model, with which definitions, whether it must hold, within which limits.
+    jobs = [(name, *MODELS[name], True, ORDINARY) for name in MODELS]
     if given.thorough:
-        jobs += [(name, *THOROUGH[name], True) for name in THOROUGH]
-    jobs += [(name, *WITHOUT[name], False) for name in WITHOUT]
+        jobs += [(name, *THOROUGH[name], True, AT_LENGTH) for name in THOROUGH]
+    jobs += [(name, *WITHOUT[name], False, ORDINARY) for name in WITHOUT]
     for name, order in orders.items():
         if name not in NOT_MODELLED:
             model, definitions = MODELS[WEAKENED[name.split("_")[0]]]
-            jobs += [(f"{name} {less}, not {order}", model, {**definitions, name: less}, False) for less in weaker(order)]
+            jobs += [(f"{name} {less}, not {order}", model, {**definitions, name: less}, False, ORDINARY)
+                     for less in weaker(order)]
 
     start, sum_of_states, wrong = time.monotonic(), 0, 0
     with concurrent.futures.ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
-        searches = [pool.submit(search, model, {**orders, **definitions}) for _, model, definitions, _ in jobs]
-        for (name, _, _, must_hold), found in zip(jobs, searches, strict=True):
+        searches = [pool.submit(search, model, {**orders, **definitions}, limits)
+                    for _, model, definitions, _, limits in jobs]
+        for (name, _, _, must_hold, _), found in zip(jobs, searches, strict=True):
             said, states, took = found.result()
             right = said == "holds" if must_hold else said in FAILURES.values()
             print(f"{name:<50} {said if right else said + ': WRONG':<12} {states:>9} states {took:5.1f} s", flush=True)
