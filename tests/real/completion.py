@@ -35,6 +35,7 @@ class Bash:
 
     def __init__(self, directory, path, completion):
         environment = {"PATH": path + ":/usr/bin:/bin", "HOME": directory, "TERM": "dumb", "LC_ALL": "C.UTF-8", "COLUMNS": "9999"}
+        self.said = ""  # with the last answer
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.execve("/bin/bash", ["bash", "--norc", "--noprofile", "-i"], environment)
@@ -53,6 +54,7 @@ class Bash:
             if not select.select([self.terminal], [], [], max(0, end - time.monotonic()))[0]:
                 sys.exit(f"bash has not answered for {PATIENCE} s; it said:\n{said.decode()}")
             said += os.read(self.terminal, 65536)
+        self.said = said.decode(errors="replace")
         return match[1].decode()
 
     def complete(self, line):
@@ -77,7 +79,7 @@ class Bash:
 def expect(bash, line, expected):
     offered = bash.offers(line)
     if sorted(offered) != sorted(expected):
-        problems.append(f"{line}\n    offers {sorted(offered)}\n    not    {sorted(expected)}")
+        problems.append(f"{line}\n    offers {sorted(offered)}\n    not    {sorted(expected)}\n    and said {bash.said!r}")
 
 
 def check_options(bash, command):

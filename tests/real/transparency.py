@@ -65,9 +65,8 @@ VARIES = [(re.compile(pattern), by) for pattern, by in (
     (r"(?<=msg_)name=(?:NULL|\{.*?\}|ADDRESS), msg_namelen=[^,]*", "name=..."),
     (r"^(recvfrom\(.*), \d{0,2}?" + PORT + ", ", r"\1, TAG, "),  # tagged.h
 )]
-# Waiting, as often as it takes: for a thread, which may be over already; for others to go on; for what is under way.
-WAITS = re.compile(r"^(?:futex\(ADDRESS, FUTEX_WAIT_BITSET\|FUTEX_CLOCK_REALTIME, <|sched_yield\(|"
-                   r"getsockopt\(\d+, SOL_SOCKET, SO_MEMINFO, )")
+# Waiting, as often as it takes: for a thread, which may be over already; for others to go on.
+WAITS = re.compile(r"^(?:futex\(ADDRESS, FUTEX_WAIT_BITSET\|FUTEX_CLOCK_REALTIME, <|sched_yield\()")
 WAITS_AND_LOOKS = re.compile(r"^openat\(AT_FDCWD, \"/proc/[^\"]*/(?:syscall|wchan|stat|status)\"")
 
 
@@ -206,6 +205,7 @@ RACES = {
     "cancel ": r"futex\(",
     "linklocal": r"bind\(.* = -1 EADDRNOTAVAIL|clock_nanosleep\(",
     "locks": r"getrandom\(",
+    "messages batch": r"getsockopt\(\d+, SOL_SOCKET, SO_MEMINFO, ",
 }
 # Not run under a filter.
 NOT_CONFINED = {
@@ -483,7 +483,7 @@ def system_call_numbers():
 
 NUMBERS = system_call_numbers()
 # Made or not, as threads, signals and the kernel's timers have it.
-UP_TO_CHANCE = {"clock_nanosleep", "futex", "getrandom", "restart_syscall", "rt_sigreturn"}
+UP_TO_CHANCE = {"clock_nanosleep", "futex", "getrandom", "restart_syscall", "rt_sigreturn", "sched_yield"}
 
 
 def same_output(native, again, out):
