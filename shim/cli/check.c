@@ -201,7 +201,10 @@ int command_check(int argc, char **argv)
     check.handled = defaults.calls;
     libraries_begin(&check.libraries);
     bool looked = arguments.program != NULL ? look_at_program(&check) : look_at_process(&check, arguments.pid);
-    int status = looked ? print(&check, &arguments.output) : STATUS_FAILED;
+    /* What would be missing in the answer may be what receives. */
+    if (check.libraries.out_of_memory)
+        message("%s: not enough memory to look at its libraries", check.name);
+    int status = looked && !check.libraries.out_of_memory ? print(&check, &arguments.output) : STATUS_FAILED;
     libraries_free(&check.libraries);
     inspect_free(&check.inspection);
     return status;

@@ -54,7 +54,10 @@ static void add_refusal(const struct text *text)
     else
         add(text, "it");
     add(text, " ");
-    add(text, inspection->reason);
+    /* It may name a loader or a path. */
+    output_room(text->output, 4 * sizeof inspection->reason);
+    text_name(text->output, inspection->reason, strlen(inspection->reason));
+    output_reserve(text->output);
 }
 
 static void add_consent(const struct text *text)

@@ -208,14 +208,6 @@ void control_state_text(const struct control_state *state, struct output *output
 
 /* ---- for a program ---- */
 
-static void add_item(void *context, const char *name)
-{
-    struct output *output = context;
-    if (output->at[-1] != '[')
-        output_byte(output, ',');
-    json_name(output, name);
-}
-
 static void add_rules(struct output *output, const struct control_page *page)
 {
     for (uint32_t i = 0; i < page->rules.count; i++) {
@@ -265,7 +257,7 @@ void control_state_json(const struct control_state *state, struct output *output
     LITERAL(output, "{\"tracing\":");
     json_truth(output, page->tracing);
     LITERAL(output, ",\"events\":[");
-    events_for_each(page->events, add_item, output);
+    events_for_each(page->events, json_item, output);
     /* A string: it may need all of 64 bits, and is given back as it is. */
     LITERAL(output, "],\"seed\":\"");
     output_unsigned(output, state->trace->header.seed);

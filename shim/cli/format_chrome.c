@@ -2,6 +2,7 @@
  * measured, an instant for the others, on a track for each thread. Times are microseconds since the trace was made. */
 #include "format.h"
 #include "json.h"
+#include "json_event.h"
 
 #define LITERAL(output, text) output_bytes(output, text, sizeof(text) - 1)
 

@@ -66,8 +66,7 @@ static void add_signed(struct output *output, bool known, int64_t number)
 static void add_item(void *context, const char *name)
 {
     struct output *output = context;
-    if (output->at[-1] != ',')
-        output_byte(output, '|');
+    output_separate(output, ',', '|');
     output_text(output, name);
 }
 

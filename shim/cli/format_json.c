@@ -1,6 +1,7 @@
 /* One JSON object on a line (INTERFACE.md: "A JSON event"): every key always, null where there is no value. */
 #include "format.h"
 #include "json.h"
+#include "json_event.h"
 
 #include "trace/clock.h"
 

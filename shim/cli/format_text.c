@@ -25,8 +25,7 @@ static void colour(const struct printer *printer, const char *code)
 static void add_flag(void *context, const char *name)
 {
     struct output *output = context;
-    if (output->at[-1] != ' ')
-        output_byte(output, '|');
+    output_separate(output, ' ', '|');
     output_text(output, name);
 }
 

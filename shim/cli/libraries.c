@@ -65,6 +65,7 @@ void libraries_add(struct libraries *libraries, const char *name, const char *pa
     struct stat file;
     if (item != NULL) {
         item->problem = object_read(fd, &item->object);
+        libraries->out_of_memory |= item->problem == object_no_memory;
         if (fstat(fd, &file) == 0) {
             item->device = file.st_dev;
             item->inode = file.st_ino;

@@ -14,9 +14,7 @@ static void write_line(const char *format, va_list arguments)
     char line[4096 + 512];
     memcpy(line, prefix, sizeof prefix);
     /* NOLINTNEXTLINE(clang-analyzer-valist.Uninitialized): it is not, but Clang 14 says so of every va_start. */
-    int length = vsnprintf(line + sizeof prefix - 1, sizeof line - sizeof prefix, format, arguments);
-    if (length < 0)
-        return;
+    (void)vsnprintf(line + sizeof prefix - 1, sizeof line - sizeof prefix, format, arguments);
     size_t end = strlen(line);
     /* Names come from outside: one message stays one line. */
     for (size_t i = 0; i < end; i++)

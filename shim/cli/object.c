@@ -11,7 +11,7 @@
 #define NEEDED_MAX 4096U
 
 static const char damaged[] = "is damaged: its headers point outside of it";
-static const char no_memory[] = "cannot be read: not enough memory";
+const char object_no_memory[] = "cannot be read: not enough memory";
 
 /* Where the tables are that the dynamic section names, in bytes of memory as loaded. */
 struct dynamic {
@@ -79,7 +79,7 @@ static const char *read_loader(struct reading *reading)
     if (data == NULL || data->d_buf == NULL)
         return damaged;
     reading->object->loader = strndup(data->d_buf, data->d_size);
-    return reading->object->loader != NULL ? NULL : no_memory;
+    return reading->object->loader != NULL ? NULL : object_no_memory;
 }
 
 /* ---- Go ---- */
@@ -186,7 +186,7 @@ static const char *read_dynamic(struct reading *reading, bool *there)
     if (data == NULL)
         return damaged;
     if (reading->needed == NULL)
-        return no_memory;
+        return object_no_memory;
     for (int i = 0; gelf_getdyn(data, i, &entry) != NULL && entry.d_tag != DT_NULL; i++)
         if (!note_entry(reading, &entry))
             return damaged;
@@ -214,7 +214,7 @@ static const char *read_strings(struct reading *reading)
     object->strings = malloc(data->d_size + 1);
     object->needed = calloc(object->needed_count + 1, sizeof *object->needed);
     if (object->strings == NULL || object->needed == NULL)
-        return no_memory;
+        return object_no_memory;
     memcpy(object->strings, data->d_buf, data->d_size);
     object->strings[data->d_size] = '\0';
 

@@ -32,6 +32,9 @@ struct object {
     char *strings;
 };
 
+/* What object_read() says where the fault is not the file's. */
+extern const char object_no_memory[];
+
 /* Read it; object_free() afterwards in any case. Returns NULL, or what is wrong as a phrase that follows the file's
  * name: "is no ELF file". The position of the descriptor is not used. */
 const char *object_read(int fd, struct object *object);

@@ -41,6 +41,13 @@ static inline void output_byte(struct output *output, char byte)
     *output->at++ = byte;
 }
 
+/* A separator before each item but the first, which stands behind this byte. */
+static inline void output_separate(struct output *output, char first, char separator)
+{
+    if (output->at[-1] != first)
+        output_byte(output, separator);
+}
+
 static inline void output_bytes(struct output *output, const char *bytes, size_t count)
 {
     memcpy(output->at, bytes, count);

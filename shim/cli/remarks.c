@@ -83,9 +83,7 @@ static void say_nothing_seen(const struct remarks *remarks)
     const char *nor = connected ? "" : ", and no connection";
     char handled[RECEPTION_LIST_MAX], words[RECEPTION_WORDS_MAX];
     reception_list(remarks->settings->calls, " or ", handled);
-    if (handled[0] == '\0')
-        message("%s: no receive was seen: RECVSHIM_CALLS leaves none to handle", remarks->name);
-    else if (find_best_advice(remarks, words))
+    if (find_best_advice(remarks, words))
         message("%s: no %s was seen%s; %s", remarks->name, handled, nor, words);
     else
         message("%s: no %s was seen%s; it received nothing, or by what is never seen: recvshim check tells",

@@ -240,6 +240,28 @@ static bool choose(const struct report *report, const struct table *table, table
     return true;
 }
 
+static int by_pid(const void *left_item, const void *right_item)
+{
+    const struct process_sums *left = *(const struct process_sums *const *)left_item;
+    const struct process_sums *right = *(const struct process_sums *const *)right_item;
+    for (size_t i = 0; i < 2; i++)
+        if (left->key.words[i] != right->key.words[i])
+            return left->key.words[i] < right->key.words[i] ? -1 : 1;
+    return 0;
+}
+
+static bool sort_processes(struct report *report)
+{
+    size_t count = report->process_table.count;
+    report->by_pid = reallocarray(NULL, count + 1, sizeof *report->by_pid);
+    if (report->by_pid == NULL)
+        return false;
+    for (size_t i = 0; i < count; i++)
+        report->by_pid[i] = table_at(&report->process_table, i);
+    qsort(report->by_pid, count, sizeof *report->by_pid, by_pid);
+    return true;
+}
+
 bool report_make(struct report *report)
 {
     struct totals *totals = report->totals;
@@ -257,7 +279,7 @@ bool report_make(struct report *report)
         }
         judge(report, table_at(&totals->connections, i));
     }
-    return !report->peer_table.out_of_memory &&
+    return !report->peer_table.out_of_memory && sort_processes(report) &&
            choose(report, &totals->connections, connection_before, &report->connections, &report->connections_shown) &&
            choose(report, &report->process_table, process_before, &report->processes, &report->processes_shown) &&
            choose(report, &report->peer_table, peer_before, &report->peers, &report->peers_shown);
@@ -268,7 +290,8 @@ void report_free(struct report *report)
     free(report->connections);
     free(report->processes);
     free(report->peers);
-    report->connections = report->processes = report->peers = NULL;
+    free(report->by_pid);
+    report->connections = report->processes = report->peers = report->by_pid = NULL;
     table_free(&report->peer_table);
     table_free(&report->process_table);
     table_free(&report->parents);

@@ -38,6 +38,7 @@ struct report {
     size_t connections_shown;
     const void **processes; /* const struct process_sums *, by bytes */
     size_t processes_shown;
+    const void **by_pid; /* const struct process_sums *, all of process_table, by pid and by time */
     const void **peers; /* const struct peer_sums *, by bytes */
     size_t peers_shown;
     struct table peer_table, process_table, parents;

@@ -262,6 +262,9 @@ void running_inspect(const struct running *running, struct inspection *inspectio
     char path[64];
     name_file(running, "exe", path);
     inspect_file(regular_open(path, O_RDONLY), running->program, inspection);
+    if (inspection->verdict == INSPECT_UNREADABLE)
+        snprintf(inspection->reason, sizeof inspection->reason, "cannot be looked into, or has just ended: %s",
+                 strerror(inspection->resolution.error));
     if (inspection->verdict == INSPECT_UNREADABLE || inspection->verdict == INSPECT_NO_PROGRAM)
         return;
     inspection->privileges.gained = running->secure == ANSWER_YES;

@@ -1,5 +1,6 @@
 /* Statistics as one JSON object on a line: every key always, null where there is no value. */
 #include "json.h"
+#include "json_event.h"
 #include "report.h"
 #include "trace/clock.h"
 #include "trace/names.h"

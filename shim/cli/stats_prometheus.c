@@ -8,7 +8,6 @@
 
 #include <inttypes.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define LITERAL(output, text) output_bytes(output, text, sizeof(text) - 1)
@@ -99,12 +98,10 @@ static void add_events(const struct totals *totals, struct output *output)
     }
 }
 
-/* With a comma before each but the first: a quote comes before that. */
 static void add_signal(void *context, const char *name)
 {
     struct output *output = context;
-    if (output->at[-1] != '"')
-        output_byte(output, ',');
+    output_separate(output, '"', ',');
     output_text(output, name);
 }
 
@@ -150,19 +147,9 @@ static void add_interruptions(const struct interruptions *interruptions, struct 
     }
 }
 
-static int by_pid(const void *left_item, const void *right_item)
-{
-    const struct process_sums *left = *(const struct process_sums *const *)left_item;
-    const struct process_sums *right = *(const struct process_sums *const *)right_item;
-    for (size_t i = 0; i < 2; i++)
-        if (left->key.words[i] != right->key.words[i])
-            return left->key.words[i] < right->key.words[i] ? -1 : 1;
-    return 0;
-}
-
 /* A pid may have been several programs', one after the other: they are one here, under the last one's name, as no two
  * samples may have the same labels. */
-static void add_processes(const struct report *report, struct output *output, const void **sorted)
+static void add_processes(const struct report *report, struct output *output)
 {
     static const struct {
         const char *name, *help;
@@ -180,12 +167,12 @@ static void add_processes(const struct report *report, struct output *output, co
         add_head(output, metrics[i].name, i == 0 ? "gauge" : "counter", metrics[i].help);
         uint64_t sum = 0;
         for (size_t j = 0; j < count; j++) {
-            const struct process_sums *process = sorted[j];
+            const struct process_sums *process = report->by_pid[j];
             uint32_t pid = (uint32_t)process->key.words[0];
             uint64_t value;
             memcpy(&value, (const char *)&process->sums + metrics[i].offset, sizeof value);
             sum += value;
-            if (j + 1 < count && ((const struct process_sums *)sorted[j + 1])->key.words[0] == pid)
+            if (j + 1 < count && ((const struct process_sums *)report->by_pid[j + 1])->key.words[0] == pid)
                 continue;
             const char *comm = report_comm(report, pid, process->key.words[1]);
             begin_sample(output, metrics[i].name);
@@ -278,15 +265,7 @@ void report_prometheus(const struct report *report, struct output *output)
     for (size_t i = 0; i < CAUSES; i++)
         add_sample(output, "disconnects_total", "cause", cause_names[i], report->disconnects[i]);
 
-    size_t count = report->process_table.count;
-    const void **sorted = reallocarray(NULL, count + 1, sizeof *sorted);
-    if (sorted != NULL) {
-        for (size_t i = 0; i < count; i++)
-            sorted[i] = table_at(&report->process_table, i);
-        qsort(sorted, count, sizeof *sorted, by_pid);
-        add_processes(report, output, sorted);
-        free(sorted);
-    }
+    add_processes(report, output);
     add_histogram(output, "receive_size_bytes", "Bytes of each receive.", &totals->sizes, false);
     if (totals->durations.count != 0)
         add_histogram(output, "call_duration_seconds", "Time in each receiving call, where it was measured.",

@@ -1,5 +1,5 @@
 /* Which faults a receive is to suffer: the rules in force, tried in order. What is then done to the receive is
- * receive.c's. */
+ * inject.c's. */
 #ifndef FAULT_H
 #define FAULT_H
 

@@ -34,7 +34,8 @@ static struct {
     bool wraps; /* anything at all */
 } rules = {.policy = EINTR_ALWAYS};
 
-/* As the program has asked for with siginterrupt: libc keeps the same set for its own signal(). */
+/* As the program has asked for with siginterrupt: libc keeps the same set for its own signal(). Relaxed, as the other
+ * sets of signals here: a bit stands for itself, and the program orders its calls. */
 static _Atomic uint64_t interrupting;
 
 static bool is_interrupting(int signal)

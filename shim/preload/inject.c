@@ -1,423 +1,19 @@
-/* Each fault does to a receive what could have happened to it: nothing is invented that a kernel, a network or a peer
- * cannot do, and nothing is taken from the socket that the program does not get, but for what `drop` and `truncate`
- * throw away. */
 #include "inject.h"
 
-#include "address.h"
 #include "buffers.h"
 #include "connection.h"
-#include "endpoints.h"
-#include "handled.h"
-#include "handlers.h"
-#include "next.h"
+#include "fault.h"
+#include "inject_actions.h"
+#include "inject_look.h"
 #include "query.h"
 #include "receive.h"
 #include "report.h"
-#include "retry.h"
-#include "rights.h"
-#include "source.h"
 #include "vfork.h"
 
 #include "trace/calls.h"
-#include "trace/clock.h"
 
 #include <errno.h>
-#include <netinet/in.h>
-#include <pthread.h>
-#include <stdatomic.h>
-#include <string.h>
-#include <sys/un.h>
-#include <time.h>
-
-static void fail(struct outcome *outcome, int error)
-{
-    outcome->result = -1;
-    outcome->error = error;
-}
-
-/* While the call waited other rules may have been set, whose counts those of the plan are not. */
-static bool counts_no_more(const struct call *call, const struct fault_plan *plan)
-{
-    return fault_is_over(plan, connection_word(call->fd));
-}
-
-static void tell(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
-{
-    if (!counts_no_more(call, plan))
-        fault_has_acted(plan);
-    outcome->injected |= (uint16_t)(1U << plan->fault.action);
-    report_fault(call, &plan->fault);
-}
-
-/* The fault has its effect now. Returns false where it was used up by others meanwhile, or its rules hold no more. */
-static bool take(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
-{
-    if (counts_no_more(call, plan) || !fault_reserve(plan))
-        return false;
-    tell(call, plan, outcome);
-    return true;
-}
-
-/* A receive is a cancellation point also where it has something to return, and one that is not made is none. Nothing
- * has been taken yet. Not pthread_testcancel, which old systems keep in a library of its own: to become cancellable at
- * any time acts on what is pending at once (pthread_setcanceltype(3)). */
-static void act_on_cancellation(void)
-{
-    int type;
-    /* NOLINTNEXTLINE(cert-pos47-c): for no longer than the next line */
-    if (pthread_setcanceltype(PTHREAD_CANCEL_ASYNCHRONOUS, &type) == 0)
-        pthread_setcanceltype(type, NULL);
-}
-
-/* ---- what has to be asked for ---- */
-
-/* Ends that this process was not told are asked for: of what it inherited, and of what it accepted while nobody wanted
- * to know. */
-static bool peer_of(int fd, uint64_t word, struct recvshim_address *peer)
-{
-    uint64_t id = connection_id(word);
-    struct endpoints endpoints = {0};
-    bool noted = endpoints_get(fd, id, &endpoints), known = (endpoints.known & RECVSHIM_RESULT_PEER) != 0;
-    bool stranger = !noted && connection_type(word) == 0;
-    if (!known && (stranger || (word & CONNECTION_CONNECTED) != 0) && query_allowed()) {
-        query_endpoints(fd, true, &endpoints);
-        endpoints_set(fd, id, &endpoints);
-        connection_mark(fd, id, CONNECTION_LOCAL_OWED, 0); /* the trace has not been told our end */
-    }
-    *peer = endpoints.peer;
-    return (endpoints.known & RECVSHIM_RESULT_PEER) != 0;
-}
-
-static int type_of(const struct call *call)
-{
-    int type = connection_type(connection_word(call->fd));
-    return type != 0 ? type : report_learn_type(call->fd);
-}
-
-/* Make the receive. Where some of its time has been spent waiting, the rest of it is left. */
-static void obtain(const struct call *call, struct outcome *outcome)
-{
-    if (outcome->waited && outcome->interruptions == 0)
-        receive_go_on(call, outcome);
-    else
-        receive_obtain(call, outcome);
-}
-
-/* Whether there can be a look at what is there before the call: it is a recvfrom, which a filter of seccomp that lets
- * other calls pass may not expect. */
-static bool may_look(const struct call *call)
-{
-    const unsigned int calls = 1U << RECVSHIM_CALL_RECV | 1U << RECVSHIM_CALL_RECVFROM;
-    return (calls >> call->which & 1U) != 0 || !query_filtered();
-}
-
-/* Wait as the call would, and look at what comes: `call` with a buffer of our own, and whose time has begun. */
-static void look(const struct call *call, struct outcome *outcome)
-{
-    struct call peek = *call;
-    peek.flags = (peek.flags | MSG_PEEK) & ~(MSG_TRUNC | MSG_WAITALL);
-    if (outcome->entry == 0)
-        outcome->entry = clock_now();
-    receive_obtain(&peek, outcome);
-    outcome->waited = true;
-}
-
-/* Wait for a datagram as the call would, and look who sent it. Returns false where that failed: so has the call then.
- */
-__attribute__((noinline)) static bool look_at_source(const struct call *call, struct outcome *outcome,
-                                                     struct fault_facts *facts)
-{
-    struct sockaddr_un longest;
-    struct sockaddr *source = (struct sockaddr *)&longest;
-    socklen_t length = sizeof longest, own_room = outcome->room;
-    char nothing;
-    outcome->room = sizeof longest;
-    look(&(struct call){.which = call->which,
-                        .form = RECVSHIM_CALL_RECVFROM,
-                        .fd = call->fd,
-                        .flags = call->flags,
-                        .buffer = &nothing,
-                        .address = source,
-                        .address_length = &length},
-         outcome);
-    outcome->room = own_room;
-    facts->has_peer =
-        outcome->result >= 0 && address_take(source, length < sizeof longest ? length : sizeof longest, &facts->peer);
-    return outcome->result >= 0;
-}
-
-/* Returns false where the call is over by that. */
-static bool find_peer(const struct call *call, struct outcome *outcome, struct fault_facts *facts)
-{
-    facts->has_peer = peer_of(call->fd, outcome->word, &facts->peer);
-    if (facts->has_peer || (call->flags & (MSG_ERRQUEUE | MSG_OOB)) != 0 || !may_look(call))
-        return true;
-    facts->type = type_of(call);
-    return facts->type != SOCK_DGRAM || look_at_source(call, outcome, facts);
-}
-
-/* ---- delay ---- */
-
-/* Whether a handler that has just run ends the call, as it would have ended the receive. clock_nanosleep is interrupted
- * by each, SA_RESTART or not: of one that was not seen only those are known that it can have been. `since`: when the
- * sleep began. */
-static bool is_interrupted(const struct call *call, const struct outcome *outcome, uint64_t since)
-{
-    uint64_t intended;
-    if (receive_settings.eintr == EINTR_ALWAYS || handled_now() != since)
-        return handled_passing(outcome->handled);
-    return handlers_candidates(connection_may_time_out(call->fd), query_allowed(), &intended) != 0;
-}
-
-/* Sleep, which is a cancellation point as the receive is. Returns false where it is over by a signal. */
-static bool wait_out(const struct call *call, uint64_t delay, struct outcome *outcome)
-{
-    uint64_t until = clock_now() + delay;
-    struct timespec deadline = {.tv_sec = (time_t)(until / NANOSECONDS_A_SECOND),
-                                .tv_nsec = (long)(until % NANOSECONDS_A_SECOND)};
-    outcome->injected |= 1U << RECVSHIM_ACTION_DELAY;
-    outcome->delayed = delay;
-    if (outcome->entry != 0)
-        outcome->entry += delay; /* the call starts later, and so does its time-out */
-    for (;;) {
-        uint64_t since = handled_now();
-        if (next_libc_clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &deadline, NULL) != EINTR)
-            return true;
-        retry_let_handlers_run();
-        if (is_interrupted(call, outcome, since)) {
-            outcome->passed = true;
-            outcome->timed = connection_may_time_out(call->fd);
-            fail(outcome, EINTR);
-            return false;
-        }
-    }
-}
-
-/* ---- the others ---- */
-
-/* As the kernel does at the end of a stream (tcp_recvmsg, unix_stream_read_generic): no address, nothing besides. */
-static void end(const struct call *call, struct outcome *outcome)
-{
-    outcome->result = 0;
-    if (call->address != NULL && outcome->room != 0)
-        *call->address_length = 0;
-    if (call->form == RECVSHIM_CALL_RECVMSG) {
-        call->message->msg_controllen = 0;
-        call->message->msg_flags = call->flags & MSG_CMSG_CLOEXEC;
-    }
-}
-
-static void stay_ended(const struct call *call, struct outcome *outcome)
-{
-    act_on_cancellation();
-    outcome->injected |= 1U << RECVSHIM_ACTION_EOF;
-    end(call, outcome);
-}
-
-/* By epoll(7) a receive of less than was asked for means that there is no more. Whoever waits by EPOLLET is then not
- * told again of what is there: nginx would wait for it for good. Relaxed: a switch that orders nothing. */
-static _Atomic bool edges_awaited;
-
-void inject_edges_awaited(void)
-{
-    atomic_store_explicit(&edges_awaited, true, memory_order_relaxed);
-}
-
-/* Wait until something is there to be received, as the call would. Returns false where the call is over by that. */
-static bool await_data(const struct call *call, struct outcome *outcome)
-{
-    char byte;
-    look(&(struct call){.which = call->which,
-                        .form = RECVSHIM_CALL_RECV,
-                        .fd = call->fd,
-                        .flags = call->flags,
-                        .buffer = &byte,
-                        .length = 1},
-         outcome);
-    return outcome->result > 0;
-}
-
-/* What was shortened cannot be lengthened again, so one of the rule's `times` is taken before; where less was there
- * than was asked for, it is given back. Not while the call waits: others would wait for it in vain, and one that is
- * left by siglongjmp would keep it. */
-static void shorten(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
-{
-    struct call less = *call;
-    const bool is_counted = plan->rule.times != 0;
-    bool shorter = plan->fault.value < buffers_size(call) && (!is_counted || may_look(call));
-    if (shorter && is_counted && !await_data(call, outcome)) {
-        if (outcome->result == 0)
-            end(call, outcome);
-        return;
-    }
-    shorter = shorter && !counts_no_more(call, plan) && fault_reserve(plan);
-    if (shorter) {
-        struct iovec pieces[BUFFERS_PIECES];
-        int count;
-        less.length = (size_t)plan->fault.value;
-        less.length = buffers_part(&less, 0, pieces, &count); /* less again where it lies in many pieces */
-    }
-    obtain(&less, outcome);
-    if (shorter && outcome->result > 0 && (size_t)outcome->result == less.length) {
-        tell(call, plan, outcome);
-        if (atomic_load_explicit(&edges_awaited, memory_order_relaxed) && connection_is_inet(outcome->word) &&
-            query_allowed())
-            query_announce(call->fd);
-    } else if (shorter) {
-        fault_give_back(plan);
-    }
-}
-
-/* Who sent the datagram that was received; false where there is no telling. */
-static bool source_of(const struct call *call, const struct outcome *outcome, struct recvshim_address *source)
-{
-    socklen_t size = outcome_address_size(call, outcome);
-    return size != 0 && address_take(call->address, size, source);
-}
-
-/* Whether what was received is what the rule was tried for: with several threads at one socket it may be the next
- * datagram, of a peer that the rule does not name. */
-static bool is_meant(const struct call *call, const struct fault_plan *plan, const struct outcome *outcome)
-{
-    struct recvshim_address source;
-    return !outcome->waited || !source_of(call, outcome, &source) || fault_is_of(plan, &source);
-}
-
-/* Bytes that the call wrote to the program's buffer. */
-static size_t size_of(const struct call *call, const struct outcome *outcome)
-{
-    if (outcome->result <= 0)
-        return 0;
-    size_t size = buffers_size(call);
-    return (size_t)outcome->result < size ? (size_t)outcome->result : size;
-}
-
-static void cut(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
-{
-    obtain(call, outcome);
-    size_t size = size_of(call, outcome);
-    if (size <= plan->fault.value || !is_meant(call, plan, outcome) || !take(call, plan, outcome))
-        return;
-    buffers_clear(call, (size_t)plan->fault.value, size); /* it is gone */
-    if (call->form == RECVSHIM_CALL_RECVMSG)
-        call->message->msg_flags |= MSG_TRUNC;
-    if ((call->flags & MSG_TRUNC) == 0) /* else its real length is wanted */
-        outcome->result = (ssize_t)plan->fault.value;
-}
-
-/* Receive a datagram as the call would, and throw it away: into the program's own buffer, because if it is not the one
- * that was meant, or others have used the rule up, the program gets it. Go on with what is left of the call's time. */
-static void drop(const struct call *call, struct fault_plan *plan, struct outcome *outcome)
-{
-    struct recvshim_address source;
-    const bool is_message = call->form == RECVSHIM_CALL_RECVMSG;
-    const size_t room_for_control = is_message ? call->message->msg_controllen : 0;
-    if (outcome->entry == 0)
-        outcome->entry = clock_now();
-    obtain(call, outcome);
-    if (outcome->result < 0 || !is_meant(call, plan, outcome))
-        return;
-    if (source_of(call, outcome, &source))
-        plan->fault.source = &source;
-    bool taken = take(call, plan, outcome);
-    plan->fault.source = NULL;
-    if (!taken)
-        return;
-    buffers_clear(call, 0, size_of(call, outcome)); /* it is gone */
-    if (is_message) {
-        rights_close(call->message); /* nobody else would */
-        call->message->msg_controllen = room_for_control;
-    }
-    if (call->address != NULL && call_may_follow(call->address_length))
-        *call->address_length = outcome->room; /* also of 0: the kernel told a length that there is no room for */
-    receive_go_on(call, outcome);
-}
-
-/* What MSG_TRUNC makes of TCP's data: nothing is copied (tcp_recvmsg), and the buffer holds none of it. */
-static bool is_thrown_away(const struct call *call)
-{
-    return (call->flags & MSG_TRUNC) != 0 && type_of(call) == SOCK_STREAM &&
-           connection_domain(connection_word(call->fd)) != AF_UNIX;
-}
-
-static void flip(const struct call *call, size_t size, uint64_t bits, uint64_t draw)
-{
-    for (uint64_t i = 0; i < fault_bits(size, bits); i++) {
-        uint64_t bit = fault_bit(size, bits, draw, i);
-        *buffers_at(call, (size_t)(bit / 8)) ^= (uint8_t)(1U << bit % 8);
-    }
-}
-
-static void corrupt(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
-{
-    obtain(call, outcome);
-    size_t size = size_of(call, outcome);
-    if (size > 0 && !is_thrown_away(call) && is_meant(call, plan, outcome) && take(call, plan, outcome))
-        flip(call, size, plan->fault.value, plan->fault.draw);
-}
-
-static void set_scope(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
-{
-    obtain(call, outcome);
-    sa_family_t family = AF_UNSPEC;
-    if (call->address != NULL && outcome_address_size(call, outcome) >= sizeof(struct sockaddr_in6))
-        memcpy(&family, call->address, sizeof family);
-    if (family != AF_INET6 || !is_meant(call, plan, outcome) || !take(call, plan, outcome))
-        return;
-    uint32_t scope_id = (uint32_t)plan->fault.value;
-    memcpy((char *)call->address + offsetof(struct sockaddr_in6, sin6_scope_id), &scope_id, sizeof scope_id);
-}
-
-static void interrupt(const struct call *call, const struct fault_plan *plan, struct outcome *outcome)
-{
-    if (take(call, plan, outcome))
-        outcome->interruptions = (uint32_t)plan->fault.value;
-    obtain(call, outcome);
-}
-
-static void carry_out(const struct call *call, struct fault_plan *plan, struct outcome *outcome)
-{
-    switch (plan->fault.action) {
-    case RECVSHIM_ACTION_ERROR:
-        act_on_cancellation();
-        if (take(call, plan, outcome))
-            fail(outcome, (int)plan->fault.value);
-        else
-            obtain(call, outcome);
-        break;
-    case RECVSHIM_ACTION_EOF:
-        act_on_cancellation();
-        if (take(call, plan, outcome)) {
-            fault_end(plan);
-            end(call, outcome);
-        } else {
-            obtain(call, outcome);
-        }
-        break;
-    case RECVSHIM_ACTION_SHORT:
-        shorten(call, plan, outcome);
-        break;
-    case RECVSHIM_ACTION_INTERRUPT:
-        interrupt(call, plan, outcome);
-        break;
-    case RECVSHIM_ACTION_TRUNCATE:
-        cut(call, plan, outcome);
-        break;
-    case RECVSHIM_ACTION_DROP:
-        drop(call, plan, outcome);
-        break;
-    case RECVSHIM_ACTION_CORRUPT:
-        corrupt(call, plan, outcome);
-        break;
-    case RECVSHIM_ACTION_SCOPE:
-        set_scope(call, plan, outcome);
-        break;
-    case RECVSHIM_ACTION_DELAY:
-    case RECVSHIM_ACTIONS:
-        obtain(call, outcome);
-        break;
-    }
-}
+#include <sys/socket.h>
 
 /* While the call slept the descriptor may have become another connection's, which it then receives from, and other
  * rules may have been set: either way the plan is over. */
@@ -429,62 +25,41 @@ static bool is_over(const struct call *call, const struct fault_plan *plan, stru
     return fault_is_over(plan, outcome->word);
 }
 
-/* The same for a receive that wants no address, of a datagram that was looked at: to see whether it is that. */
-__attribute__((noinline)) static void carry_out_with_source(const struct call *call, struct fault_plan *plan,
-                                                            struct outcome *outcome)
-{
-    struct source source;
-    struct call with_source;
-    source_lend(call, &source, &with_source);
-    outcome->room = SOURCE_ROOM;
-    carry_out(&with_source, plan, outcome);
-    if (outcome->result >= 0)
-        source_return(call, &source);
-    outcome->room = 0;
-}
-
-static void act(const struct call *call, struct fault_plan *plan, struct outcome *outcome)
-{
-    if (outcome->waited && call->address == NULL && source_can_be_lent(call))
-        carry_out_with_source(call, plan, outcome);
-    else
-        carry_out(call, plan, outcome);
-}
-
 /* Try the rules, and do what they say. Out of line: most calls are left alone. */
 __attribute__((noinline)) static void try_rules(const struct call *call, struct fault_plan *plan,
                                                 struct outcome *outcome)
 {
-    static const struct fault_questions questions = {.type = type_of, .tell = report_fault};
+    static const struct fault_questions questions = {.type = inject_type, .tell = report_fault};
     struct fault_facts facts = {.call = call, .type = connection_type(outcome->word), .may_sleep = !query_filtered()};
     if (facts.type == 0)
         facts.type = -1;
     /* A look that failed has failed for the call; an error of the socket's that it took off is not covered up. */
-    const bool over = plan->asks_peer && !find_peer(call, outcome, &facts);
-    if (over && outcome->error != EAGAIN && outcome->error != EINTR)
+    const bool failed = plan->asks_peer && !inject_find_peer(call, outcome, &facts);
+    if (failed && outcome->error != EAGAIN && outcome->error != EINTR)
         return;
-    bool none = outcome->waited && is_over(call, plan, outcome);
+    bool over = outcome->waited && is_over(call, plan, outcome);
     if (plan->asks_peer && facts.has_peer)
         plan->fault.source = &facts.peer;
-    if (!none)
+    if (!over)
         fault_plan(&facts, &questions, plan);
-    if (plan->delay != 0 && !wait_out(call, plan->delay, outcome))
+    if (plan->delay != 0 && !inject_delay(call, plan->delay, outcome))
         return;
-    none = none || (plan->delay != 0 && is_over(call, plan, outcome));
-    if (none && !over)
-        obtain(call, outcome);
-    else if (!none && plan->ended)
-        stay_ended(call, outcome);
-    else if (!none && (!over || plan->fault.action == RECVSHIM_ACTION_ERROR))
-        act(call, plan, outcome); /* else there was nothing that a fault can be done to */
+    over = over || (plan->delay != 0 && is_over(call, plan, outcome));
+    if (over && !failed)
+        inject_obtain(call, outcome);
+    else if (!over && plan->ended)
+        inject_ended(call, outcome);
+    else if (!over && (!failed || plan->fault.action == RECVSHIM_ACTION_ERROR))
+        inject_action(call, plan, outcome); /* else there was nothing that a fault can be done to */
 }
 
 /* A child of vfork has its parent's memory, and may have anything under its parent's numbers: what rules count is not
  * its own, and is left alone. */
 void inject(const struct call *call, struct outcome *outcome)
 {
-    bool is_none = (CALLS_ON_FILES >> call->which & 1U) != 0 && buffers_size(call) == 0; /* to the kernel */
-    if (vfork_in_child() || is_none) {
+    /* A read of nothing is no receive to the kernel. */
+    bool asks_nothing = (CALLS_ON_FILES >> call->which & 1U) != 0 && buffers_size(call) == 0;
+    if (vfork_in_child() || asks_nothing) {
         receive_obtain(call, outcome);
         return;
     }
@@ -495,7 +70,7 @@ void inject(const struct call *call, struct outcome *outcome)
     if (plan.selects)
         try_rules(call, &plan, outcome);
     else if (plan.ended)
-        stay_ended(call, outcome);
+        inject_ended(call, outcome);
     else
         receive_obtain(call, outcome);
     if (outcome->result > 0 && data && (call->flags & MSG_PEEK) == 0)

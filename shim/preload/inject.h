@@ -1,4 +1,5 @@
-/* One receive under rules of fault injection: from the plan to the outcome. */
+/* One receive under rules of fault injection, from the plan to the outcome: what is looked at before it is in
+ * inject_look.c, what each action does in inject_actions.c. */
 #ifndef INJECT_H
 #define INJECT_H
 
@@ -7,8 +8,5 @@
 /* Make the call as the rules in force have it; where none acts, as it is. outcome->word, handled, entry and room are
  * those of the call. */
 void inject(const struct call *call, struct outcome *outcome);
-
-/* The program waits by EPOLLET: what is left by a receive that was cut has to be announced. */
-void inject_edges_awaited(void);
 
 #endif

@@ -105,7 +105,7 @@ static void learn_listener(int listener, struct endpoints *endpoints)
     endpoints_set(listener, id, endpoints);
 }
 
-/* As receive.c's record(): all in one function. */
+/* All in one function, as report_receive() is. */
 __attribute__((flatten)) static void report_accept(int fd, const struct endpoints *endpoints)
 {
     struct recvshim_record record = begin(RECVSHIM_EVENT_ACCEPT, fd, connection_word(fd));

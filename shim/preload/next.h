@@ -34,8 +34,7 @@
 
 /* Interposed function, result, parameters. All are in every glibc since 2.17 but fcntl64, which came with 2.28,
  * close_range and closefrom, with 2.34, and pthread_create, before 2.34 in libpthread: where one is missing no program
- * calls it either. Those called most come first,
- * on one cache line. */
+ * calls it either. Those called most come first, on one cache line. */
 #define NEXT_TABLE(X)                                                                                                  \
     X(recv, ssize_t, (int, void *, size_t, int))                                                                       \
     X(recvfrom, ssize_t, (int, void *, size_t, int, struct sockaddr *, socklen_t *))                                   \

@@ -90,14 +90,14 @@ static bool claim_process(uint32_t *parent)
      * has set it right. */
     uint32_t trust = tid != NULL && (learned != 0 || *tid == (uint32_t)syscall(SYS_gettid));
     *parent = atomic_load_explicit(&last_pid, memory_order_relaxed);
-    /* So it is in a child of vfork, where it is right for the parent, whose memory this is and whose first look this
-     * must be. Told apart by that parent: it is not the one that looked last, which is a raw clone's. */
-    if (tid != NULL && !trust && *tid != *parent && *tid == (uint32_t)syscall(SYS_getppid)) {
-        pid = *tid;
-        trust = 1;
+    /* So it is in a child of vfork, where it is the parent's, whose memory this is and whose first look this must be:
+     * right after _Fork, which calls no handlers, and after a raw clone as wrong as in that parent itself. */
+    if (learned == 0 && !trust && thread_self.vfork_depth == 1 && process_has_vforked()) {
+        pid = (uint32_t)syscall(SYS_getppid);
+        trust = tid != NULL && *tid == pid;
     }
     atomic_store_explicit(&process_identity->trust_libc, trust, memory_order_relaxed);
-    if (!atomic_compare_exchange_strong_explicit(&process_identity->pid, &none, pid, memory_order_relaxed,
+    if (!atomic_compare_exchange_strong_explicit(&process_identity->pid, &none, pid, memory_order_release,
                                                  memory_order_relaxed))
         return false;
     atomic_store_explicit(&last_pid, pid, memory_order_relaxed);
@@ -112,7 +112,7 @@ static bool claim_process(uint32_t *parent)
 bool process_renew(struct process_self *self, uint32_t *parent, bool may_ask)
 {
     self->pid = 0;
-    bool known = atomic_load_explicit(&process_identity->pid, memory_order_relaxed) != 0;
+    bool known = atomic_load_explicit(&process_identity->pid, memory_order_acquire) != 0;
     if (!known && !may_ask && atomic_load_explicit(&process_identity->forked_pid, memory_order_relaxed) == 0)
         return false;
     bool first = !known && claim_process(parent);

@@ -13,7 +13,8 @@ struct process_self {
     uint32_t tid;
 };
 
-/* On a page that the kernel clears in a child, see process.c. Relaxed: a pid stands for itself. */
+/* On a page that the kernel clears in a child, see process.c. Relaxed, but that the first pid is released and acquired:
+ * whoever finds it finds trust_libc, too. */
 struct process_identity {
     _Atomic uint32_t pid;        /* 0 in a child that has not recorded yet */
     _Atomic uint32_t trust_libc; /* libc's own note of a thread's tid is right in this process */

@@ -41,7 +41,7 @@ struct receive_begun {
 /* Conclude it. */
 ssize_t receive_concluded(const struct call *call, const struct receive_begun *begun);
 
-/* ---- for inject.c and report.c ---- */
+/* ---- for inject.c and its parts, and report.c ---- */
 
 /* Make the call, and go on with it where it is interrupted and the policy says so. */
 void receive_obtain(const struct call *call, struct outcome *outcome);

@@ -85,6 +85,7 @@ struct waiting {
     uint64_t entry;
     size_t gathered; /* bytes, of MSG_WAITALL */
     short seen;      /* what poll told of the socket, as long as nothing has come of it */
+    bool blind;      /* poll is refused, and the kernel's receive is what waits */
 };
 
 /* How a wait for data ended. */
@@ -96,8 +97,7 @@ static enum waited wait_for_data(int fd, uint64_t nanoseconds, struct waiting *w
 {
     /* Of what follows data that was gathered, the urgent mark is to be seen, too. */
     struct pollfd socket = {.fd = fd, .events = (short)(waiting->gathered > 0 ? POLLIN | POLLPRI : POLLIN)};
-    struct timespec limit = {.tv_sec = (time_t)(nanoseconds / NANOSECONDS_A_SECOND),
-                             .tv_nsec = (long)(nanoseconds % NANOSECONDS_A_SECOND)};
+    struct timespec limit = clock_timespec(nanoseconds);
     int ready = poll_for(&socket, 1, nanoseconds != RETRY_FOR_EVER ? &limit : NULL, waiting->gathered == 0);
     waiting->seen = 0;
     if (ready > 0)
@@ -112,7 +112,7 @@ static enum waited wait_for_data(int fd, uint64_t nanoseconds, struct waiting *w
 static void pause_shortly(const struct waiting *waiting)
 {
     const uint64_t millisecond = 1000000, rest = retry_remaining(waiting->timeout, waiting->entry, clock_now());
-    struct timespec limit = {.tv_nsec = (long)(rest < millisecond ? rest : millisecond)};
+    struct timespec limit = clock_timespec(rest < millisecond ? rest : millisecond);
     poll_for(NULL, 0, &limit, waiting->gathered == 0);
 }
 
@@ -147,6 +147,18 @@ static bool is_at_mark(const struct call *call)
     return ioctl(call->fd, SIOCATMARK, &at_mark) == 0 && at_mark != 0;
 }
 
+/* The last interruption is left to the program, as one that is exempt is. Where there was none, the kernel waits,
+ * though for a whole time-out again; and not once something was gathered, which is returned. Returns as wait_on() does.
+ */
+static bool wait_without_poll(struct waiting *waiting, struct retried *done)
+{
+    waiting->blind = done->retries == 0 && waiting->gathered == 0;
+    if (done->retries != 0)
+        done->retries--;
+    errno = EINTR;
+    return waiting->blind;
+}
+
 /* Wait until it is worth while to receive again. Returns false where the receive is over: errno says why. */
 static bool wait_on(const struct call *call, const struct retry_terms *terms, struct waiting *waiting,
                     struct retried *done)
@@ -176,11 +188,8 @@ static bool wait_on(const struct call *call, const struct retry_terms *terms, st
         enum waited how = wait_for_data(call->fd, rest, waiting);
         if (how == WAITED)
             return true;
-        if (how == WAIT_REFUSED) { /* the last interruption is left to the program, as one that is exempt is */
-            done->retries--;
-            errno = EINTR;
-            return false;
-        }
+        if (how == WAIT_REFUSED)
+            return wait_without_poll(waiting, done);
     }
 }
 
@@ -199,12 +208,12 @@ static bool can_gather(const struct call *call)
 static void receive_until(const struct call *call, const struct retry_terms *terms, uint64_t timeout,
                           struct retried *done)
 {
-    const int flags = call->flags | MSG_DONTWAIT;
     const bool gather =
         (call->flags & MSG_WAITALL) != 0 && can_gather(call) && socket_number(call->fd, SO_TYPE) == SOCK_STREAM;
     struct waiting waiting = {.timeout = timeout, .entry = terms->entry != 0 ? terms->entry : clock_now()};
     ssize_t part = -1;
     do {
+        const int flags = call->flags | (waiting.blind ? 0 : MSG_DONTWAIT);
         /* An error behind data that was gathered stays on the socket for the next call, as it does in the kernel: a
          * receive would take it off. */
         if (waiting.gathered > 0 && ((waiting.seen & POLLERR) != 0 || is_at_mark(call)))

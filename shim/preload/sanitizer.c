@@ -5,6 +5,7 @@
  * To put AddressSanitizer first in LD_PRELOAD, as it suggests, does harm, because every child inherits that: Debian's
  * perl and python3 then report leaks of their own, curl hangs, what has an RLIMIT_AS or another sanitizer aborts. And
  * ASAN_OPTIONS in the environment is what test runners set anew for the very children that need it. */
+#include "exports.h"
 #include "next.h"
 
 #include <link.h>
@@ -44,7 +45,7 @@ static int look_at(struct dl_phdr_info *object, size_t size, void *context)
 
 /* Called before all constructors. A program's own answer hides this one, and ASAN_OPTIONS outweighs any. Which comes
  * first is left to AddressSanitizer where another library than this one stands before it; the answer, too. */
-__attribute__((visibility("default"), cold)) const char *__asan_default_options(void)
+EXPORT __attribute__((cold)) const char *__asan_default_options(void)
 {
     struct search search = {.asker = __builtin_return_address(0)};
     dl_iterate_phdr(look_at, &search);

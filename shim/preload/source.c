@@ -6,12 +6,20 @@
 #include "trace/calls.h"
 
 #include <limits.h>
+#include <sys/syscall.h>
 
-/* A read or readv becomes another system call: a look-up, which is not made where none may be, and one that looks at
- * less of what is too long to be read (access_ok). */
+/* The forms that become another system call where they have an address: a look-up, which is not made where none may be.
+ * Of a recv libc makes a recvfrom, but on i386, where it is a socketcall of its own. */
+#ifdef SYS_socketcall
+#define BECOME_ANOTHER (CALLS_ON_FILES | 1U << RECVSHIM_CALL_RECV)
+#else
+#define BECOME_ANOTHER CALLS_ON_FILES
+#endif
+
+/* A recvfrom looks at less than a read of what is too long to be read (access_ok). */
 bool source_can_be_lent(const struct call *call)
 {
-    const bool becomes_another = (CALLS_ON_FILES >> call->form & 1U) != 0;
+    const bool becomes_another = (BECOME_ANOTHER >> call->form & 1U) != 0;
     const bool is_too_long = call->form == RECVSHIM_CALL_READ && call->length > INT_MAX;
     return next_tells_source(call->form) && !(becomes_another && (is_too_long || !query_allowed()));
 }
@@ -23,7 +31,7 @@ void source_lend(const struct call *call, struct source *source, struct call *wi
     source->length = sizeof source->longest;
     with->address_length = &source->length;
     if (call->form != RECVSHIM_CALL_RECVMSG && call->form != RECVSHIM_CALL_READV) {
-        with->form = RECVSHIM_CALL_RECVFROM; /* which libc makes of recv anyway, and the kernel of read on a socket */
+        with->form = RECVSHIM_CALL_RECVFROM; /* which the kernel makes of recv, and of read on a socket */
         return;
     }
     if (call->form == RECVSHIM_CALL_RECVMSG)

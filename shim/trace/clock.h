@@ -27,4 +27,10 @@ static inline uint64_t clock_now(void)
     return clock_read(CLOCK_MONOTONIC);
 }
 
+static inline struct timespec clock_timespec(uint64_t nanoseconds)
+{
+    return (struct timespec){.tv_sec = (time_t)(nanoseconds / NANOSECONDS_A_SECOND),
+                             .tv_nsec = (long)(nanoseconds % NANOSECONDS_A_SECOND)};
+}
+
 #endif

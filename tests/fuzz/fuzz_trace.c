@@ -1,27 +1,30 @@
 /* libFuzzer: a trace of any bytes is read, repaired, printed in any format, or counted, or its control page is shown;
- * nothing may crash, hang or be printed that is not UTF-8. A header of any bytes is refused,
- * or mapped as its file is long.
- */
+ * nothing may crash or hang, and what is printed must be text or JSON, as the format is. A header of any bytes is
+ * refused, or mapped as its file is long. */
 #include "cli/control_state.h"
+#include "cli/family.h"
 #include "cli/fault_list.h"
 #include "cli/feed.h"
+#include "cli/missing.h"
+#include "cli/overruled.h"
 #include "cli/report.h"
-#include "cli/utf8.h"
+#include "cli/story.h"
+#include "printed.h"
 #include "trace/clock.h"
+#include "trace/identity.h"
+#include "trace/locate.h"
 
+#include <errno.h>
 #include <fcntl.h>
+#include <netinet/tcp.h>
+#include <signal.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/mman.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size);
-
-/* What was freed is kept from use for a while: as much of it as the cache holds, for new pages cost the most. */
-const char *__asan_default_options(void);
-const char *__asan_default_options(void)
-{
-    return "quarantine_size_mb=1:thread_local_quarantine_size_kb=64";
-}
 
 #define HEAD 24 /* bytes that choose */
 
@@ -56,19 +59,98 @@ static struct trace *map_trace(const uint8_t *bytes)
     return trace;
 }
 
-/* Slots that are whole, of the first lap, and cursors that have passed them; all else is zero. */
-static void fill(const struct trace *trace)
+#define ALL_FAULTS 64 /* a bit of its number: it is a fault, as all of its neighbours are */
+
+/* A record with something in each of its parts, of every event and kind of peer in turn. */
+static struct recvshim_record sample(uint32_t number)
+{
+    static const uint16_t families[] = {AF_INET, AF_INET6, AF_UNIX, AF_UNSPEC};
+    const uint8_t event = (number & ALL_FAULTS) != 0 ? RECVSHIM_EVENT_FAULT : (uint8_t)(number % RECVSHIM_EVENTS);
+    const bool fault = event == RECVSHIM_EVENT_FAULT, receive = event < RECVSHIM_EVENT_CONNECT || fault;
+    const bool failed = event == RECVSHIM_EVENT_DISCONNECT || event == RECVSHIM_EVENT_ERROR;
+    struct recvshim_record record = {
+        .time = number * UINT64_C(1000000007),
+        .connection = 1 + number % 3,
+        .result = failed ? -1 : 100,
+        .requested = 200,
+        .duration = 1 + number / 2, /* of a fault, its ordinal */
+        .pid = 1 + number % 2,
+        .tid = 1 + number % 3,
+        .fd = 3,
+        .flags = MSG_DONTWAIT,
+        .error = failed ? ECONNRESET : 0,
+        .event = event,
+        .call = receive ? (uint8_t)(number % RECVSHIM_CALLS) : RECVSHIM_CALL_NONE,
+        .retries = event == RECVSHIM_EVENT_RECEIVE || event == RECVSHIM_EVENT_INTERRUPTED,
+        .peer = {.family = families[(number + number / RECVSHIM_EVENTS) % 4], .port = 80, .scope = 1, .bytes = {1}},
+        .local_port = 1024,
+        .result_flags = RECVSHIM_RESULT_PEER | RECVSHIM_RESULT_DURATION,
+        .injected = fault ? (uint16_t)(1U << number / 4 % RECVSHIM_ACTIONS) : 0,
+        .socket_type = number % 5 == 0 ? SOCK_DGRAM : SOCK_STREAM,
+    };
+    if (fault) {
+        record.injection = (struct recvshim_injection){.origin = 7, .draw = 9};
+    } else if (record.retries != 0) {
+        record.result_flags |= RECVSHIM_RESULT_CANDIDATES;
+        record.signals = UINT64_C(1) << (SIGALRM - 1);
+    } else if (failed || event == RECVSHIM_EVENT_CLOSE) {
+        record.result_flags |= RECVSHIM_RESULT_TCP;
+        record.tcp = (struct recvshim_tcp){.rtt = 50, .state = TCP_ESTABLISHED};
+    } else {
+        record.result_flags |= RECVSHIM_RESULT_LOCAL;
+        record.local_address[0] = 127;
+    }
+    return record;
+}
+
+static void fill_control(const struct trace *trace)
+{
+    static const struct recvshim_rule rule = {.calls = RECVSHIM_RULE_EVERY_CALL,
+                                              .action = RECVSHIM_ACTION_DROP,
+                                              .first = 1,
+                                              .last = UINT64_MAX,
+                                              .step = 1,
+                                              .chance = RECVSHIM_CHANCE_ALWAYS,
+                                              .fd = -1,
+                                              .counter = RECVSHIM_NO_COUNTER};
+    struct recvshim_control *control = trace->control;
+    memset(control, 0, sizeof *control);
+    atomic_store_explicit(&control->tracing, 1, memory_order_relaxed);
+    atomic_store_explicit(&control->events, RECVSHIM_EVENTS_DEFAULT, memory_order_relaxed);
+    atomic_store_explicit(&control->generation, 2, memory_order_relaxed);
+    atomic_store_explicit(&control->rules, 2, memory_order_relaxed);
+    for (size_t i = 0; i < 4; i++)
+        memcpy(control->rule_words[i], &rule, sizeof rule);
+}
+
+/* Slots that are whole, of the first lap, cursors that have passed them, and what the records tell of. `turn`: which
+ * events they are, where there is not a slot for each. */
+static void fill(const struct trace *trace, uint32_t turn)
 {
     const struct recvshim_header *header = &trace->header;
     char *base = trace->base;
-    memset(trace->control, 0, sizeof *trace->control);
     memset(base + trace->layout.counters, 0, trace->layout.size - trace->layout.counters);
+    fill_control(trace);
     atomic_store_explicit(&trace->counters->processes, header->processes, memory_order_relaxed);
+    atomic_store_explicit(&trace->counters->connections, 3, memory_order_relaxed);
+    for (uint32_t i = 0; i < header->processes; i++) {
+        atomic_store_explicit(&trace->processes[i].pid, 1 + i % 2, memory_order_relaxed);
+        trace->processes[i].parent = i;
+        trace->processes[i].start = i * UINT64_C(500000000);
+        memcpy(trace->processes[i].comm, "name", 5);
+    }
+    for (uint32_t i = 0; i < header->names; i++) {
+        atomic_store_explicit(&trace->names[i].state, 2, memory_order_relaxed);
+        trace->names[i].length = 5;
+        memcpy(trace->names[i].text, "/path", 5);
+    }
     for (uint32_t i = 0; i < header->shards; i++)
         atomic_store_explicit(&trace->cursors[i].cursor, header->slots, memory_order_relaxed);
     uint64_t word = recvshim_state_word(0, 1, RECVSHIM_STATE_DONE);
-    for (uint64_t i = 0; i < header->shards * header->slots; i++) {
+    for (uint32_t i = 0; i < header->shards * header->slots; i++) {
+        const struct recvshim_record record = sample(turn + i);
         atomic_store_explicit(&trace->slots[i].state, word, memory_order_relaxed);
+        memcpy((void *)trace->slots[i].payload, &record, sizeof record);
         atomic_store_explicit(&trace->slots[i].tail, word, memory_order_relaxed);
     }
 }
@@ -88,9 +170,11 @@ static struct trace *make_trace(const uint8_t *bytes, size_t size)
     struct trace *trace = map_trace(bytes);
     trace->header.mode = bytes[4] & 1;
     trace->header.clock = bytes[5] & 1;
+    memset(trace->header.boot_id, bytes[5] >> 1 & 1, sizeof trace->header.boot_id);
+    trace->header.pid_namespace = 1;
     memcpy(&trace->header.monotonic, bytes + 8, sizeof trace->header.monotonic);
     memcpy(&trace->header.realtime, bytes + 16, sizeof trace->header.realtime);
-    fill(trace);
+    fill(trace, bytes[3] >> 1);
     const struct recvshim_layout *layout = &trace->layout;
     const struct {
         uint64_t from, size;
@@ -107,33 +191,60 @@ static struct trace *make_trace(const uint8_t *bytes, size_t size)
     return trace;
 }
 
-/* What is printed is kept here: the linker leads all calls of write() to this one. */
-#define PRINTED (-2)
-static char printed[1 << 22];
-static size_t printed_size;
+/* ---- what is around the trace: the input chooses, and the linker leads the calls here ---- */
 
-ssize_t __real_write(int fd, const void *bytes, size_t size);
-ssize_t __wrap_write(int fd, const void *bytes, size_t size);
-ssize_t __wrap_write(int fd, const void *bytes, size_t size)
+static struct {
+    bool written, processes;
+    time_t now; /* seconds */
+} around;
+
+bool __wrap_trace_is_written(const struct trace *trace);
+bool __wrap_trace_is_written(const struct trace *trace)
 {
-    if (fd != PRINTED)
-        return __real_write(fd, bytes, size);
-    if (size > sizeof printed - printed_size)
-        abort();
-    memcpy(printed + printed_size, bytes, size);
-    printed_size += size;
-    return (ssize_t)size;
+    (void)trace;
+    return around.written;
 }
 
-static void check_utf8(void)
+void __wrap_identity_boot(uint8_t id[16]);
+void __wrap_identity_boot(uint8_t id[16])
 {
-    uint32_t character;
-    for (size_t at = 0, step; at < printed_size; at += step) {
-        step = utf8_decode(printed + at, printed_size - at, &character);
-        if (step == 0)
-            abort();
-    }
-    printed_size = 0;
+    memset(id, 1, 16);
+}
+
+uint64_t __wrap_identity_pid_namespace(void);
+uint64_t __wrap_identity_pid_namespace(void)
+{
+    return 1;
+}
+
+int __wrap_kill(pid_t pid, int number);
+int __wrap_kill(pid_t pid, int number)
+{
+    (void)pid, (void)number;
+    errno = ESRCH;
+    return around.processes ? 0 : -1;
+}
+
+enum locate_answer __wrap_locate_has(pid_t pid, const struct trace *trace);
+enum locate_answer __wrap_locate_has(pid_t pid, const struct trace *trace)
+{
+    (void)pid, (void)trace;
+    return LOCATE_YES;
+}
+
+/* Some of the records are of the future. */
+static int read_clock(clockid_t clock, struct timespec *now)
+{
+    (void)clock;
+    *now = (struct timespec){.tv_sec = around.now};
+    return 0;
+}
+
+int __wrap_nanosleep(const struct timespec *span, struct timespec *rest);
+int __wrap_nanosleep(const struct timespec *span, struct timespec *rest)
+{
+    (void)span, (void)rest;
+    return 0;
 }
 
 static void check_account(const struct reader_account *account)
@@ -151,8 +262,10 @@ static void visit(void *context, const struct recvshim_record *record)
 /* `recvshim stats`, with an order and a limit that the input chooses. */
 static void count(const struct trace *trace, const uint8_t *bytes)
 {
-    static void (*const print[])(const struct report *report, struct output *output) = {report_text, report_json,
-                                                                                        report_prometheus};
+    static const struct {
+        void (*print)(const struct report *report, struct output *output);
+        enum printed kind;
+    } formats[] = {{report_text, PRINTED_TEXT}, {report_json, PRINTED_JSON}, {report_prometheus, PRINTED_DATA}};
     static struct totals totals;
     static struct report report;
     static struct output output;
@@ -164,22 +277,22 @@ static void count(const struct trace *trace, const uint8_t *bytes)
     if (!process_list_update(&processes, trace) || !reader_scan(&reader, visit, &totals))
         abort();
     totals_flush(&totals);
-    for (size_t i = 0; i < sizeof print / sizeof print[0]; i++) {
-        if ((bytes[4] >> 4) % (sizeof print / sizeof print[0]) != i)
+    for (size_t i = 0; i < sizeof formats / sizeof formats[0]; i++) {
+        if ((bytes[4] >> 4) % (sizeof formats / sizeof formats[0]) != i)
             continue;
         output_init(&output, PRINTED);
         report = (struct report){.totals = &totals,
-                                 .account = reader_account(&reader, (bytes[7] & 1) != 0),
+                                 .account = reader_account(&reader, around.written),
                                  .order = {bytes[6] >> 1 & 7, (bytes[6] & 16) != 0},
-                                 .written = (bytes[7] & 1) != 0,
+                                 .written = around.written,
                                  .limit = bytes[7] >> 1,
                                  .width = bytes[5]};
         check_account(&report.account);
         if (!report_make(&report))
             abort();
-        print[i](&report, &output);
+        formats[i].print(&report, &output);
         output_flush(&output);
-        check_utf8();
+        printed_check(formats[i].kind);
         report_free(&report);
     }
     totals_free(&totals);
@@ -211,34 +324,74 @@ static void show_control(const struct trace *trace)
     static struct control_state state;
     static struct output output;
     bool cut_short;
-    /* One that is odd would be waited for. */
-    atomic_fetch_and_explicit(&trace->control->generation, ~1U, memory_order_relaxed);
     if (!control_state_look(&state, trace, &cut_short))
         abort();
     output_init(&output, PRINTED);
-    control_state_text(&state, &output, true);
+    control_state_text(&state, &output, false);
+    output_flush(&output);
+    printed_check(PRINTED_TEXT);
     control_state_json(&state, &output);
     output_flush(&output);
-    check_utf8();
+    printed_check(PRINTED_JSON);
     control_state_free(&state);
 }
 
-/* `recvshim show`. */
-static void show(struct trace *trace, const struct format *format, const uint8_t *bytes)
+/* What `recvshim run` says in the end, of whom the trace knows. */
+static void report_family(const struct feed *feed, struct family *family)
+{
+    static struct overruled overruled;
+    char words[OVERRULED_WORDS_MAX];
+    uint64_t signals;
+    const struct family_end end = {
+        .name = "fuzz", .comm = "name", .departures = true, .shared = (feed->trace->header.realtime & 1) != 0};
+    family_report(family, &end);
+    family_free(family);
+    overruled_count(&overruled, feed->trace, &signals);
+    overruled.told = false;
+    overruled.since = 1;
+    if (overruled_look(&overruled, feed->trace, clock_now(), words) && strlen(words) + 1 >= sizeof words)
+        abort();
+}
+
+/* `recvshim show`, also as it follows a trace; and `run`. */
+static void show(struct trace *trace, const struct format *format, enum printed kind, const uint8_t *bytes)
 {
     static struct feed feed;
     struct fault_list faults = {0};
+    struct story story;
+    static struct family family;
+    const bool written = around.written;
     feed_init(&feed, trace, (bytes[6] & 1) != 0 ? READER_NOW : READER_OLDEST, PRINTED, format);
     feed.printer.faults = &faults;
-    if ((bytes[6] & 6) != 0) /* seldom repaired: that opens files of /proc */
-        feed.repaired = clock_now();
+    feed.printer.colour = (bytes[6] & 2) != 0;
+    if ((bytes[6] & 4) != 0) {
+        filter_parse(&feed.filter, "connection", "1");
+        story_begin(&story, 1);
+        feed.printer.story = &story;
+    }
+    const bool run = (bytes[6] & 32) != 0;
+    if (run) {
+        family_begin(&family, trace, &feed.processes, 1, 0);
+        feed.observe = family_observe;
+        feed.observe_context = &family;
+    }
     feed_begin(&feed);
     feed_cycle(&feed, true);
+    around.now += 2; /* slots of dead writers are looked for once a second */
+    feed_cycle(&feed, true);
     feed_cycle(&feed, false);
+    faults.lost = feed_lost(&feed, written);
+    faults.set_anew = (bytes[6] & 8) != 0;
+    faults.unrecorded = (bytes[6] & 16) != 0;
     feed_end(&feed);
-    struct reader_account account = reader_account(&feed.reader, (bytes[7] & 1) != 0);
+    struct reader_account account = reader_account(&feed.reader, written);
     check_account(&account);
-    check_utf8();
+    printed_check(feed.printer.colour && kind == PRINTED_TEXT ? PRINTED_DATA : kind);
+    feed_report_losses(&feed, "fuzz", written);
+    missing_report_processes(trace, &feed.processes, "fuzz");
+    feed_report_missing(&feed, "fuzz");
+    if (run)
+        report_family(&feed, &family);
     feed_free(&feed);
     if (format == &format_faults)
         check_rules(&faults);
@@ -268,8 +421,14 @@ static void try_header(const uint8_t *bytes, size_t size)
 /* Of what can be done with a trace the input chooses one: each has its inputs in the corpus. */
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
 {
-    static const struct format *const formats[] = {&format_text, &format_json, &format_csv, &format_chrome,
-                                                   &format_faults};
+    static const struct {
+        const struct format *format;
+        enum printed kind;
+    } formats[] = {{&format_text, PRINTED_TEXT},
+                   {&format_json, PRINTED_JSON},
+                   {&format_csv, PRINTED_DATA},
+                   {&format_chrome, PRINTED_JSON},
+                   {&format_faults, PRINTED_TEXT}};
     const size_t count_formats = sizeof formats / sizeof formats[0];
     if (size < HEAD)
         return 0;
@@ -278,9 +437,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t size)
         return 0;
     }
     struct trace *trace = make_trace(bytes, size);
+    around.written = (bytes[7] & 1) != 0;
+    around.processes = (bytes[5] & 4) != 0;
+    around.now = 8;
+    atomic_store_explicit(&clock_source, read_clock, memory_order_relaxed);
     size_t choice = bytes[4] >> 1 & 7;
     if (choice < count_formats)
-        show(trace, formats[choice], bytes);
+        show(trace, formats[choice].format, formats[choice].kind, bytes);
     else if (choice == count_formats)
         show_control(trace);
     else

@@ -8,10 +8,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -230,6 +232,35 @@ bool exited_with(const struct finished *job, int status)
     return expected;
 }
 
+enum { NOT_PERMITTED = 77 }; /* the status of victims, too */
+
+void need(bool worked)
+{
+    if (!worked)
+        _exit(NOT_PERMITTED);
+}
+
+bool not_permitted(const struct finished *job)
+{
+    return WIFEXITED(job->status) && WEXITSTATUS(job->status) == NOT_PERMITTED;
+}
+
+void set_limit(__rlimit_resource_t resource, rlim_t value)
+{
+    need(setrlimit(resource, &(struct rlimit){value, value}) == 0);
+}
+
+void own_mounts(void)
+{
+    need(unshare(CLONE_NEWNS) == 0 && mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) == 0);
+}
+
+void without_proc(void)
+{
+    own_mounts();
+    need(umount2("/proc", MNT_DETACH) == 0);
+}
+
 bool killed_by(const struct finished *job, int signal)
 {
     return WIFSIGNALED(job->status) && WTERMSIG(job->status) == signal;
@@ -241,6 +272,12 @@ long long lines_of(const char *text)
     for (; *text != '\0'; text++)
         lines += *text == '\n';
     return lines;
+}
+
+void expect_line(const struct finished *job, const char *part)
+{
+    cr_expect_eq(lines_of(job->err), part != NULL, "stderr: %s", job->err);
+    cr_expect(part == NULL || strstr(job->err, part) != NULL, "stderr should say \"%s\": %s", part, job->err);
 }
 
 static int by_time(const void *left, const void *right)

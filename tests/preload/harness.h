@@ -7,6 +7,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <sys/resource.h>
 #include <sys/types.h>
 
 #define ARGUMENTS 12
@@ -57,6 +58,18 @@ bool under_qemu(void);
             SKIP("qemu: %s", lack);                                                                                    \
     } while (0)
 
+/* A test for each row of a table: by its index, because a test's process finds no pointers of this one.
+ * <criterion/parameterized.h> has to be there. */
+#define ROWS(suite, test, table)                                                                                       \
+    ParameterizedTestParameters(suite, test)                                                                           \
+    {                                                                                                                  \
+        static size_t indices[sizeof table / sizeof table[0]];                                                         \
+        for (size_t i = 0; i < sizeof table / sizeof table[0]; i++)                                                    \
+            indices[i] = i;                                                                                            \
+        return cr_make_param_array(size_t, indices, sizeof table / sizeof table[0]);                                   \
+    }                                                                                                                  \
+    ParameterizedTest(const size_t *index, suite, test)
+
 /* A path in the test's directory; of the trace that jobs write unless they are told otherwise. */
 const char *path_of(const char *name);
 const char *trace_path(void);
@@ -66,11 +79,24 @@ struct running start(const struct job *job);
 struct finished finish(struct running running);
 #define RUN(...) finish(start(&(struct job){__VA_ARGS__}))
 
+/* The command; the library is found by it. */
+#define RUN_COMMAND(...)                                                                                               \
+    RUN(.argv = {RECVSHIM_COMMAND, __VA_ARGS__}, .env = {"RECVSHIM_LIBRARY=" RECVSHIM_LIBRARY}, .native = true)
+
+/* For `prepare`: what is not permitted here ends the child, as not_permitted() sees. */
+void need(bool worked);
+void set_limit(__rlimit_resource_t resource, rlim_t value);
+void own_mounts(void);
+void without_proc(void); /* among mounts of its own */
+bool not_permitted(const struct finished *job);
+
 /* The value that a victim said for a key. A key that is missing fails the test. */
 long long said(const struct finished *job, const char *key);
 bool exited_with(const struct finished *job, int status);
 bool killed_by(const struct finished *job, int signal);
 long long lines_of(const char *text);
+/* One line on stderr at most, which says it; none at all for NULL. */
+void expect_line(const struct finished *job, const char *part);
 
 struct ring {
     struct recvshim_header header;

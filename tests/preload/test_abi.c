@@ -91,6 +91,29 @@ Test(abi, no_version_definitions)
     cr_expect(strstr(versions, "Version definition section") == NULL, "%s", versions);
 }
 
+/* The fortified and 64-bit forms that headers make of a call, whatever the compiler is told: in a library that exports
+ * some of them they would be its own. __chk_fail is what the exported ones end in. */
+Test(abi, headers_rename_nothing)
+{
+    cr_expect_str_eq(output_of("nm -D --undefined-only --format=just-symbols \"$1\" | sed 's/@.*//' |"
+                               " grep -E '_chk$|_2$|64$|_time64' ; true"),
+                     "");
+}
+
+/* Neither memory nor locks nor streams nor threads nor anybody's random numbers. */
+Test(abi, calls_nothing_that_a_host_would_notice)
+{
+    static const char forbidden[] = "malloc|calloc|realloc|free|aligned_alloc|posix_memalign|strdup|asprintf|"
+                                    ".*printf|f?puts|f?putc|fopen|fdopen|fwrite|fread|f?flush|std(in|out|err)|perror|"
+                                    "pthread_create|thrd_create|pthread_(mutex|rwlock|spin|cond|once)_.*|pthread_once|"
+                                    "sem_.*|f?lockf|s?random(_r)?|s?rand(_r)?|.rand48|arc4random.*|getenv|"
+                                    "(set|put|unset|clear)env|environ|setlocale|exit|abort|__assert_fail|syslog";
+    char command[1024];
+    snprintf(command, sizeof command,
+             "nm -D --undefined-only --format=just-symbols \"$1\" | sed 's/@.*//' | grep -E -x '%s' ; true", forbidden);
+    cr_expect_str_eq(output_of(command), "");
+}
+
 Test(abi, runs_on_glibc_2_17)
 {
     char *versions = output_of("readelf --wide --version-info \"$1\"");

@@ -201,6 +201,15 @@ Test(attribution, close_range_that_only_marks)
     check_cleared("mark", 36, 6);
 }
 
+/* That a socket has another number in the process that it came to. */
+static void expect_numbers_of_one_process(void)
+{
+    for (size_t i = 0; i < connection_count; i++)
+        for (size_t n = 0; n < i; n++)
+            cr_expect(connections[i].id != connections[n].id || connections[i].tag == 0 || connections[n].tag == 0,
+                      "%llu is in two processes", (unsigned long long)connections[i].id);
+}
+
 /* Ten connections of one process come to another, which has had nine of its own under the same numbers. */
 Test(attribution, descriptors_that_are_passed)
 {
@@ -210,10 +219,7 @@ Test(attribution, descriptors_that_are_passed)
         struct finished job = RUN(.argv = {"handed"}, .env = {calls[way]});
         collect(&job, false);
         cr_expect_eq(expect_one_to_one(), 10 + 10 + 18, "%s", calls[way]);
-        for (size_t i = 0; i < connection_count; i++)
-            for (size_t n = 0; n < i; n++)
-                cr_expect(connections[i].id != connections[n].id || connections[i].tag == 0 || connections[n].tag == 0,
-                          "%llu is in two processes", (unsigned long long)connections[i].id);
+        expect_numbers_of_one_process();
     }
 }
 
@@ -261,6 +267,7 @@ Test(attribution, sockets_inherited_by_exec)
     struct finished job = RUN(.argv = {"inherited"});
     struct ring ring = collect(&job, false);
     cr_expect_eq(expect_one_to_one(), 8);
+    expect_numbers_of_one_process();
     for (size_t i = 0; i < connection_count; i++) {
         const struct connection *one = &connections[i];
         bool child = one->pid == said(&job, "child");

@@ -8,7 +8,6 @@
 #include <netinet/tcp.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 
 TestSuite(cause, .init = harness_begin, .fini = harness_end);
 
@@ -116,12 +115,11 @@ static const struct end ends[] = {
     {"timeouts", "unreachable", " -1/113 0/0", "cdx", CAUSE_UNREACHABLE, FIRST_PEER, STATE(CLOSE), FIRST_PEER, NO_TCP},
     {"timeouts", "aborted", " -1/103 0/0", "cdx", CAUSE_ABORTED, FIRST_PEER, STATE(CLOSE), FIRST_PEER, NO_TCP},
 };
-#define ENDS ((int)(sizeof ends / sizeof ends[0]))
 
 static void check(struct end end)
 {
     struct finished native = RUN(.argv = {end.victim, end.way}, .native = true);
-    if (WIFEXITED(native.status) && WEXITSTATUS(native.status) == 77)
+    if (not_permitted(&native))
         SKIP("namespaces are not permitted here");
     struct finished job = RUN(.argv = {end.victim, end.way}, .env = {"RECVSHIM_EVENTS=all"});
     cr_assert(exited_with(&job, 0));
@@ -151,23 +149,9 @@ static void check(struct end end)
     expect_state(closed, end.close_state, end.way);
 }
 
-static int numbers[ENDS > 8 ? ENDS : 8];
-
-static struct criterion_test_params numbers_up_to(int count)
+ROWS(cause, each_end, ends)
 {
-    for (int i = 0; i < count; i++)
-        numbers[i] = i;
-    return cr_make_param_array(int, numbers, (size_t)count);
-}
-
-ParameterizedTestParameters(cause, each_end)
-{
-    return numbers_up_to(ENDS);
-}
-
-ParameterizedTest(const int *number, cause, each_end)
-{
-    check(ends[*number]);
+    check(ends[*index]);
 }
 
 /* Receives that ask for other things than the next data: none of them is taken for an end. */
@@ -183,23 +167,17 @@ static const struct {
     {"peeked", " 3/0 2/0 1/0", "RRR"},
     {"empty-datagrams", " 0/0 0/0 3/0 0/0", "eeRR"},
 };
-#define QUEUES ((int)(sizeof queues / sizeof queues[0]))
 
-ParameterizedTestParameters(cause, each_queue)
+ROWS(cause, each_queue, queues)
 {
-    return numbers_up_to(QUEUES);
-}
-
-ParameterizedTest(const int *number, cause, each_queue)
-{
-    const char *way = queues[*number].way;
+    const char *way = queues[*index].way;
     struct finished native = RUN(.argv = {"queues", way}, .native = true);
     struct finished job = RUN(.argv = {"queues", way}, .env = {"RECVSHIM_EVENTS=all"});
     cr_assert(exited_with(&job, 0));
-    expect_seen(&job, &native, queues[*number].seen);
+    expect_seen(&job, &native, queues[*index].seen);
     struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
-    cr_expect_str_eq(events_of(&ring), queues[*number].events, "%s: %s", way, events_of(&ring));
+    cr_expect_str_eq(events_of(&ring), queues[*index].events, "%s: %s", way, events_of(&ring));
 }
 
 /* What TCP did before it gave up. */

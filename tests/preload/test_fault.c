@@ -147,6 +147,7 @@ Test(fault, short_asks_for_less)
                      "more than was asked for is no fault");
     cr_expect_eq(marked(RECVSHIM_ACTION_SHORT), 7);
     cr_expect_str_eq(RECEIVES("*:short=4", "length=0", "count=2"), " 0/0 0/0\n");
+    cr_expect_str_eq(RECEIVES("*:short=4:times=1", "send=0", "close=1", "count=2"), " 0/0 0/0\n", "there is no more");
     char flags[32];
     snprintf(flags, sizeof flags, "flags=%d", MSG_PEEK);
     cr_expect_str_eq(RECEIVES("*:short=4", "count=2", flags), " 4/0a 4/0a\n");
@@ -279,6 +280,18 @@ Test(fault, drop_keeps_the_deadline)
         cr_expect(strncmp(last.out, " -1/11", 6) == 0, "%s", last.out);
         cr_expect(said(&last, "elapsed") >= 999 && said(&last, "elapsed") < 1750, "%s", last.out);
     }
+}
+
+/* Where poll is refused the kernel waits, though its time-out begins anew: nothing has interrupted the receive. */
+Test(fault, drop_waits_without_poll)
+{
+    cr_expect_str_eq(
+        RECEIVES("*:drop:times=1", "kind=udp", "send=1", "late=1", "timeout=30000", "count=1", "no-poll=1"),
+        " 10/0b\n");
+    cr_expect_str_eq(RECEIVES("*:drop", "kind=udp", "send=1", "timeout=50", "count=1", "no-poll=1"), " -1/11\n");
+    struct ring ring = read_receives(trace_path());
+    cr_expect_eq(retries_of(&ring), 0);
+    free_ring(&ring);
 }
 
 /* A datagram that did not come is none that was dropped. */

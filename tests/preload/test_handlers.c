@@ -66,17 +66,9 @@ static const char *const ways[][2] = {
     {"family", "spawn"},
 };
 
-ParameterizedTestParameters(handlers, run_as_they_do_natively)
+ROWS(handlers, run_as_they_do_natively, ways)
 {
-    static size_t indices[sizeof ways / sizeof ways[0]];
-    for (size_t i = 0; i < sizeof ways / sizeof ways[0]; i++)
-        indices[i] = i;
-    return cr_make_param_array(size_t, indices, sizeof ways / sizeof ways[0]);
-}
-
-ParameterizedTest(const size_t *way, handlers, run_as_they_do_natively)
-{
-    check_same(ways[*way][0], ways[*way][1]);
+    check_same(ways[*index][0], ways[*index][1]);
 }
 
 /* What the texts above stand on: the victims find nothing wrong natively. */

@@ -65,16 +65,23 @@ Test(nesting, an_allocator_that_receives)
 {
     check_allocator("lower_malloc.so", NULL);
     check_allocator(NULL, "lower_malloc.so");
+    check_allocator("lower_malloc.so", "lower_dlsym.so");
 }
 
 Test(nesting, smallest_stack)
 {
-    struct finished job = RUN(.argv = {"small_stack"});
-    cr_assert(exited_with(&job, 0));
-    cr_expect_eq(said(&job, "received"), 2);
-    struct ring ring = read_receives(trace_path());
-    expect_complete(&ring);
-    cr_expect_eq(ring.count, 2);
+    static const char *const faults[] = {"RECVSHIM_FAULT=", "RECVSHIM_FAULT=*:interrupt=1;*:delay=1us"};
+    for (size_t i = 0; i < 2; i++) {
+        unlink(trace_path());
+        struct finished job = RUN(.argv = {"small_stack", "interrupted=1"},
+                                  .env = {"RECVSHIM_CALLS=all", "RECVSHIM_EINTR_PASS=USR1", faults[i]});
+        cr_assert(exited_with(&job, 0), "%#x: %s", (unsigned)job.status, job.err);
+        cr_expect_eq(said(&job, "received"), 13);
+        struct ring ring = read_receives(trace_path());
+        expect_complete(&ring);
+        cr_expect_eq(ring.count, 14, "%lld", ring.count);
+        cr_expect_geq(retries_of(&ring), 1);
+    }
 }
 
 Test(nesting, receives_at_the_end)

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-TestSuite(signal_storm, .init = harness_begin, .fini = harness_end);
+TestSuite(signal_storm, .init = harness_begin, .fini = harness_end, .timeout = 600);
 
 /* legal, as signal_storm.c has it: whose handlers EINTR may follow. */
 static const struct storm {
@@ -23,17 +23,8 @@ static const struct storm {
     {"RECVSHIM_EINTR=intent", "RECVSHIM_EINTR_PASS=USR1", "how=queue", "legal=6"},
     {"RECVSHIM_EINTR=restart", "RECVSHIM_EINTR_PASS=", "how=queue", "legal=1"},
 };
-#define STORMS (sizeof storms / sizeof storms[0])
 
-ParameterizedTestParameters(signal_storm, under_every_policy)
-{
-    static size_t indices[STORMS];
-    for (size_t i = 0; i < STORMS; i++)
-        indices[i] = i;
-    return cr_make_param_array(size_t, indices, STORMS);
-}
-
-ParameterizedTest(const size_t *index, signal_storm, under_every_policy, .timeout = 600)
+ROWS(signal_storm, under_every_policy, storms)
 {
     const struct storm *storm = &storms[*index];
     const char *seconds = getenv("RECVSHIM_TEST_SECONDS");

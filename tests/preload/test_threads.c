@@ -212,3 +212,24 @@ Test(threads, cancellation_takes_no_data_along)
     cr_expect_eq(ring.records[3].result, 5);
     cr_expect_geq(ring.records[3].retries, 1);
 }
+
+/* By each call, idle and with all that can be asked and recorded. */
+Test(threads, a_storm_of_cancellations_takes_no_data_along)
+{
+    static const char *const calls[] = {"call=recv",     "call=recvfrom", "call=recvmsg",
+                                        "call=recvmmsg", "call=read",     "call=readv"};
+    for (size_t i = 0; i < 2 * sizeof calls / sizeof calls[0]; i++) {
+        const char *call = calls[i / 2], *trace = i % 2 == 0 ? "RECVSHIM_TRACE=" : "RECVSHIM_DURATION=on";
+        unlink(trace_path());
+        struct finished job =
+            RUN(.argv = {"cancel_late", call}, .after = "lower_cancel.so", .env = {"RECVSHIM_CALLS=all", trace});
+        cr_assert(exited_with(&job, 0), "%s, %s: %s", call, trace, job.err);
+        cr_expect_eq(said(&job, "received"), said(&job, "sent"), "%s, %s", call, trace);
+        cr_expect_eq(said(&job, "end"), 0, "%s, %s", call, trace);
+        if (i % 2 == 0)
+            continue;
+        struct ring ring = read_receives(trace_path());
+        expect_complete(&ring);
+        cr_expect_eq(ring.count, 201, "%s: %lld", call, ring.count);
+    }
+}

@@ -1,5 +1,5 @@
-/* Threads receive while the trace (trace=PATH) is cut down to `size` bytes, and go on. What the program does with
- * SIGBUS:
+/* Threads receive while the trace (trace=PATH) is cut down to `size` bytes, and go on; half of it they do afterwards.
+ * What the program does with SIGBUS:
  *
  *   sigbus=default   nothing
  *   sigbus=handled   it has a handler, by which it mends maps of its own that shrank, all the while and in the end
@@ -10,6 +10,7 @@
 #include "victim.h"
 
 #include <pthread.h>
+#include <sched.h>
 #include <stdatomic.h>
 #include <sys/mman.h>
 
@@ -22,6 +23,7 @@ static struct worker {
     _Atomic long done;
 } workers[THREADS_MAX];
 static long each;
+static _Atomic bool cut;
 
 /* Of the main thread's own: a file without a byte. */
 static char *own;
@@ -45,6 +47,8 @@ static void *work(void *argument)
     for (long i = 0; i < each; i++) {
         self->received += exchange(self->fds, 1);
         self->done++;
+        while (i == each / 2 && !cut)
+            sched_yield();
     }
     return NULL;
 }
@@ -98,7 +102,6 @@ int main(int argc, char **argv)
         pair(SOCK_STREAM, workers[i].fds);
         must(pthread_create(&workers[i].thread, NULL, work, &workers[i]) == 0, "pthread_create");
     }
-    bool cut = false;
     for (long done = 0; done < threads * each; done = all_done(threads)) {
         if (!cut && done > threads * each / 4) {
             if (access(trace, F_OK) == 0) /* natively there is none */

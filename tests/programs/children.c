@@ -25,10 +25,26 @@ static pid_t by_fork(void)
     return child;
 }
 
+/* libc calls no handlers for this one. */
+static pid_t by_fork_for_handlers(void)
+{
+    pid_t child = _Fork();
+    if (child == 0) {
+        act_as_child();
+        _exit(0);
+    }
+    return child;
+}
+
 /* libc knows nothing of this one. */
+static pid_t raw_clone(void)
+{
+    return (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0);
+}
+
 static pid_t by_clone(void)
 {
-    pid_t child = (pid_t)syscall(SYS_clone, SIGCHLD, NULL, NULL, NULL, 0);
+    pid_t child = raw_clone();
     if (child == 0) {
         act_as_child();
         _exit(0);
@@ -48,9 +64,9 @@ static pid_t by_vfork(void)
 }
 
 /* A child that has not received yet, when its own child of vfork does. */
-static pid_t by_fork_and_vfork(void)
+static pid_t vforking(pid_t (*make)(void))
 {
-    pid_t child = fork();
+    pid_t child = make();
     if (child == 0) {
         int status;
         pid_t grandchild = vfork();
@@ -63,6 +79,21 @@ static pid_t by_fork_and_vfork(void)
         _exit(0);
     }
     return child;
+}
+
+static pid_t by_fork_and_vfork(void)
+{
+    return vforking(fork);
+}
+
+static pid_t by_fork_for_handlers_and_vfork(void)
+{
+    return vforking(_Fork);
+}
+
+static pid_t by_clone_and_vfork(void)
+{
+    return vforking(raw_clone);
 }
 
 /* Status 77: namespaces are not permitted here. */
@@ -101,6 +132,9 @@ static const struct {
     {"spawn", by_posix_spawn},
     {"exec", by_exec},
     {"fork-vfork", by_fork_and_vfork},
+    {"_Fork", by_fork_for_handlers},
+    {"_Fork-vfork", by_fork_for_handlers_and_vfork},
+    {"clone-vfork", by_clone_and_vfork},
     {"namespace", by_fork_into_a_namespace},
 };
 

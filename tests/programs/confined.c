@@ -1,47 +1,67 @@
 /* Another preload: marks where a program's own system calls begin, behind every library's constructor, by one that no
- * program makes. With CONFINED_TO=N,... it then installs a filter that kills for every call but those numbers:
- * by prctl, which other preloads may see, or with CONFINED_SILENTLY=1 past libc. */
+ * program makes. With CONFINED_TO=N,... it then installs a filter that kills for every call but those numbers, and for
+ * every call of another machine: by prctl, which other preloads may see, or with CONFINED_SILENTLY=1 past libc. N:M
+ * is a call whose first argument is M: what i386 does by socketcall. */
 #include "allow.h"
 
 #include <dlfcn.h>
+#include <linux/audit.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
 #include <unistd.h>
 
-enum { MOST = 400 };
+#if defined __x86_64__
+#define MACHINE AUDIT_ARCH_X86_64
+#elif defined __i386__
+#define MACHINE AUDIT_ARCH_I386
+#else
+#define MACHINE AUDIT_ARCH_AARCH64
+#endif
+#define LOAD(member)          BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, member))
+#define UNLESS(value, beyond) BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, value, 0, beyond)
+#define ALLOWED               BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)
 
-static struct sock_filter filter[2 * MOST + 2];
+enum { MOST = 800 };
 
-static unsigned short write_filter(const char *numbers)
+static struct sock_filter filter[MOST];
+static unsigned short length;
+
+static void put(const struct sock_filter *part, size_t size)
 {
-    unsigned short length = 0;
-    filter[length++] = (struct sock_filter)LOAD_NUMBER;
-    while (*numbers != '\0' && length < 2 * MOST) {
-        char *end;
-        unsigned int number = (unsigned int)strtoul(numbers, &end, 10);
-        filter[length++] = (struct sock_filter)BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, number, 0, 1);
-        filter[length++] = (struct sock_filter)BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW);
-        numbers = end + (*end == ',');
-    }
-    filter[length++] = (struct sock_filter)ELSE_KILL;
-    return length;
+    if (length + size / sizeof *part > MOST)
+        _exit(70);
+    memcpy(filter + length, part, size);
+    length = (unsigned short)(length + size / sizeof *part);
 }
 
-static long past_libc(long number, long a, long b, long c)
+static void write_filter(const char *numbers)
 {
-    long result;
-#if defined __x86_64__
-    __asm__ volatile("syscall" : "=a"(result) : "a"(number), "D"(a), "S"(b), "d"(c) : "rcx", "r11", "memory");
-#else
-    result = syscall(number, a, b, c);
-#endif
-    return result;
+    const struct sock_filter beginning[] = {LOAD(arch), BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, MACHINE, 1, 0), ELSE_KILL,
+                                            LOAD(nr)};
+    put(beginning, sizeof beginning);
+    while (*numbers != '\0') {
+        char *end;
+        unsigned int number = (unsigned int)strtoul(numbers, &end, 10);
+        if (*end == ':') {
+            unsigned int argument = (unsigned int)strtoul(end + 1, &end, 10);
+            const struct sock_filter part[] = {UNLESS(number, 4), LOAD(args[0]), UNLESS(argument, 1), ALLOWED,
+                                               LOAD(nr)};
+            put(part, sizeof part);
+        } else {
+            const struct sock_filter part[] = {UNLESS(number, 1), ALLOWED};
+            put(part, sizeof part);
+        }
+        numbers = end + (*end == ',');
+    }
+    const struct sock_filter ending[] = {ELSE_KILL};
+    put(ending, sizeof ending);
 }
 
 static void confine(const char *numbers)
 {
-    struct sock_fprog program = {write_filter(numbers), filter};
+    write_filter(numbers);
+    struct sock_fprog program = {length, filter};
     if (prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0)
         _exit(70);
     long result = getenv("CONFINED_SILENTLY") != NULL

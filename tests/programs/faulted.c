@@ -8,10 +8,12 @@
  *   dup=1            every second call is made on a duplicate; dup=2: on the duplicate alone, the first is closed
  *   fork=N           so many children, one after the other, do the same before the process does; early=1: and it has
  *                    done so before them, too
+ *   no-poll=1        by RLIMIT_NOFILE, which poll(2) holds its count against
  *   elapsed=1        tells how many milliseconds the calls took in all; intact=1: whether the stream is the one sent */
 #include "victim.h"
 
 #include <sys/ioctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 static char **arguments;
@@ -131,6 +133,8 @@ static void show(void)
     pthread_t thread;
     if (number(arguments, "late", 0) != 0)
         must(pthread_create(&thread, NULL, send_late, NULL) == 0, "pthread_create");
+    if (number(arguments, "no-poll", 0) != 0)
+        must(setrlimit(RLIMIT_NOFILE, &(struct rlimit){0, 0}) == 0, "RLIMIT_NOFILE");
     receive_all(fd);
 }
 

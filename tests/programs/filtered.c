@@ -1,6 +1,6 @@
 /* Installs a filter under which every system call but the few of its own kills it, and goes on receiving, until the
- * peer hangs up and it closes; with thread=1 in a new thread too, with tcp=1 over TCP, with seccomp=1 by seccomp(2);
- * with fork=1 all in a child that has not received before. */
+ * peer hangs up and it closes; with thread=1 in a new thread too, with tcp=1 over TCP, with seccomp=1 by seccomp(2),
+ * with past=1 by a system call past libc; with fork=1 all in a child that has not received before. */
 #include "allow.h"
 #include "victim.h"
 
@@ -10,7 +10,7 @@
 
 static int fds[2];
 
-static void filter(bool with_threads, bool by_seccomp)
+static void filter(bool with_threads, bool by_seccomp, bool past)
 {
     struct sock_filter own[] = {
         LOAD_NUMBER, ALLOW_SOCKETS, ALLOW(write), ALLOW(close), ALLOW(exit_group), ELSE_KILL,
@@ -28,7 +28,9 @@ static void filter(bool with_threads, bool by_seccomp)
     struct sock_fprog with = {sizeof threads / sizeof threads[0], threads};
     must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
     struct sock_fprog *chosen = with_threads ? &with : &program;
-    if (by_seccomp)
+    if (past)
+        must(past_libc(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, (long)(intptr_t)chosen) == 0, "PR_SET_SECCOMP");
+    else if (by_seccomp)
         must(syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, chosen) == 0, "seccomp");
     else
         must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, chosen) == 0, "PR_SET_SECCOMP");
@@ -61,7 +63,7 @@ int main(int argc, char **argv)
             return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
         }
     }
-    filter(with_threads, number(argv, "seccomp", 0) != 0);
+    filter(with_threads, number(argv, "seccomp", 0) != 0, number(argv, "past", 0) != 0);
     say("received", exchange(fds, 100));
     if (with_threads) {
         pthread_t thread;

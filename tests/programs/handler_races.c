@@ -1,12 +1,11 @@
-/* Two threads install one of two handlers, over and over, and two raise the signal. Whichever handler runs, runs with
- * its own flags and mask, and what is read back is one of the two, whole. */
+/* Two threads install one of two handlers, `rounds` times each, and two raise the signal. Whichever handler runs, runs
+ * with its own flags and mask, and what is read back is one of the two, whole. */
 #include "victim.h"
 
 #include <pthread.h>
 #include <stdatomic.h>
 
-enum { ROUNDS = 20000 };
-
+static long rounds;
 static atomic_long wrong, runs;
 static atomic_bool over;
 
@@ -32,7 +31,7 @@ static void informed(int signal, siginfo_t *info, void *context)
 
 static void *install(void *unused)
 {
-    for (int i = 0; i < ROUNDS; i++) {
+    for (long i = 0; i < rounds; i++) {
         struct sigaction action = {.sa_flags = 0}, old;
         if (i % 2) {
             action.sa_sigaction = informed;
@@ -59,8 +58,10 @@ static void *raise_often(void *unused)
     return unused;
 }
 
-int main(void)
+int main(int argc, char **argv)
 {
+    (void)argc;
+    rounds = number(argv, "rounds", 20000);
     pthread_t installers[2], raisers[2];
     handle(SIGUSR1, SIG_IGN, 0);
     struct sigaction action = {.sa_handler = plain};

@@ -1,5 +1,5 @@
-/* Two thousand different handlers, more than anybody keeps room for; each is installed, run, read back, and put in its
- * place again by the action that was read. */
+/* Two thousand different handlers (or as many as `handlers` says), more than anybody keeps room for; each is installed,
+ * run, read back, and put in its place again by the action that was read. */
 #include "ticks.h"
 
 static volatile int ran;
@@ -65,8 +65,9 @@ int main(int argc, char **argv)
 {
     (void)argc;
     static struct sigaction read[HANDLERS];
-    say("handlers", HANDLERS);
-    for (int i = 0; i < HANDLERS; i++) {
+    const int count = (int)number(argv, "handlers", HANDLERS);
+    say("handlers", count);
+    for (int i = 0; i < count; i++) {
         struct sigaction action = {.sa_flags = i % 2 ? SA_RESTART : 0}, old;
         action.sa_handler = handlers[i];
         must(sigaction(SIGUSR1, &action, &old) == 0, "sigaction");
@@ -77,14 +78,14 @@ int main(int argc, char **argv)
         expect(i);
     }
     say("wrong", wrong);
-    for (int i = 0; i < HANDLERS; i++) {
+    for (int i = 0; i < count; i++) {
         must(sigaction(SIGUSR1, &read[i], NULL) == 0, "sigaction");
         expect(i);
     }
     say("wrong_after", wrong);
-    for (int i = 0; i < HANDLERS; i++) {
+    for (int i = 0; i < count; i++) {
         sighandler_t old = signal(SIGUSR1, handlers[i]);
-        wrong += old != handlers[i == 0 ? HANDLERS - 1 : i - 1];
+        wrong += old != handlers[i == 0 ? count - 1 : i - 1];
         expect(i);
     }
     say("wrong_at_last", wrong);

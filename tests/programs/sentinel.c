@@ -1,5 +1,9 @@
-/* What errno is after receives that succeed: it was 4242 before each. */
+/* What errno is after receives that succeed, and after the other calls that a connection is made and closed by: it was
+ * 4242 before each. */
 #include "ticks.h"
+
+#include <sys/epoll.h>
+#include <sys/prctl.h>
 
 static int peer;
 
@@ -13,12 +17,65 @@ static void on_tick(int signal)
     errno = error;
 }
 
+static void *nothing(void *unused)
+{
+    return unused;
+}
+
 static void check(const char *key, ssize_t result, ssize_t expected)
 {
     int error = errno;
     must(result == expected, key);
     say(key, error);
     errno = 4242;
+}
+
+static int check_fd(const char *key, int fd)
+{
+    check(key, fd >= 0, 1);
+    return fd;
+}
+
+static void check_others(void)
+{
+    struct sockaddr_storage address;
+    socklen_t length, size = sizeof(int);
+    int fds[2], error, listener = bound(AF_INET, SOCK_STREAM, &address, &length);
+    struct epoll_event event = {.events = EPOLLIN | EPOLLET};
+    must(listen(listener, 2) == 0, "listen");
+    errno = 4242;
+    int client = check_fd("socket", socket(AF_INET, SOCK_STREAM, 0));
+    check("connect", connect(client, (struct sockaddr *)&address, length), 0);
+    int accepted = check_fd("accept", accept(listener, NULL, NULL));
+    check("getsockopt", getsockopt(client, SOL_SOCKET, SO_ERROR, &error, &size), 0);
+    check("setsockopt", setsockopt(client, SOL_SOCKET, SO_RCVLOWAT, &(int){1}, size), 0);
+    int copy = check_fd("dup", dup(client));
+    check_fd("dup2", dup2(accepted, copy));
+    check_fd("dup3", dup3(accepted, copy, O_CLOEXEC));
+    check_fd("F_DUPFD", fcntl(accepted, F_DUPFD, 50));
+    check("F_GETFL", fcntl(accepted, F_GETFL) >= 0, 1);
+    check("socketpair", socketpair(AF_UNIX, SOCK_STREAM, 0, fds), 0);
+    int epoll = epoll_create1(0);
+    must(epoll >= 0, "epoll_create1");
+    errno = 4242;
+    check("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, client, &event), 0);
+    check("shutdown", shutdown(client, SHUT_WR), 0);
+    check("close", close(client), 0);
+    check("close_range", close_range((unsigned)fds[0], (unsigned)fds[1], 0), 0);
+    FILE *stream = fdopen(accepted, "r");
+    must(stream != NULL, "fdopen");
+    errno = 4242;
+    check("fclose", fclose(stream), 0);
+    check("prctl", prctl(PR_GET_DUMPABLE) >= 0, 1);
+    check("syscall", syscall(SYS_getpid) == getpid(), 1);
+    struct sigaction old;
+    check("sigaction", sigaction(SIGUSR1, &(struct sigaction){.sa_handler = on_tick}, &old), 0);
+    check("signal", signal(SIGUSR1, SIG_IGN) == on_tick, 1);
+    pthread_t thread;
+    check("pthread_create", pthread_create(&thread, NULL, nothing, NULL), 0);
+    pthread_join(thread, NULL);
+    closefrom(3);
+    say("closefrom", errno);
 }
 
 int main(void)
@@ -52,5 +109,6 @@ int main(void)
     errno = 4242;
     check("eof", recv(stream[0], buffer, 1, 0), 0);
     check("seqpacket_eof", recv(packets[0], buffer, 1, 0), 0);
+    check_others();
     return 0;
 }

@@ -145,7 +145,15 @@ class Kinds(Check):
         self.refuse(self.build("static-pie", "-static-pie"), "static", "is statically linked (static-pie)")
 
     def test_musl(self):
-        self.refuse(self.build("musl", compiler="musl-gcc"), "other-libc", "uses musl, not glibc")
+        path = self.build("musl", compiler="musl-gcc")
+        self.refuse(path, "other-libc", "uses musl, not glibc")
+        # It does not start with the library, which it has from a traced program that starts it.
+        ended = [subprocess.run([path], env=dict(self.environment, LD_PRELOAD=self.library), capture_output=True, text=True,
+                                timeout=LIMIT, check=False), self.run_quiet("sh", "-c", path)[0]]
+        for done in ended:
+            self.assertNotEqual(done.returncode, 0)
+            self.assertEqual(done.stdout, "")
+            self.assertIn("Error relocating", done.stderr)
 
     def test_wrong_class(self):
         path = self.build("other-class", "-m32")
@@ -283,6 +291,36 @@ class Kinds(Check):
         _, lines = self.check_text(path)
         self.assertEqual(self.row(lines, "missing"), "libgone.so, for needs")
 
+    def test_library(self):
+        path = self.build("libalone.so", "-shared", "-fPIC", "-Wl,-soname,libalone.so")
+        status, lines = self.check_text(path)
+        self.assertEqual((status, lines[0]), (0, f"{path} is a shared library, and traced in the programs that load it"))
+
+    def test_places_of_libraries(self):
+        """What the loader puts for $LIB and $PLATFORM; what lies there under the name and is no library is passed over."""
+        library = self.build("libplaced.so", "-shared", "-fPIC", "-Wl,-soname,libplaced.so")
+        machine = os.uname().machine
+        for place in f"lib/{machine}-linux-gnu", machine:
+            os.makedirs(self.path(f"places/{place}"))
+        os.makedirs(self.path("places/libplaced.so"))
+        for number, (place, where) in enumerate((("$LIB", f"lib/{machine}-linux-gnu"), ("${PLATFORM}", machine))):
+            found = shutil.copy(library, self.path(f"places/{where}"))
+            paths = f"{'/x' * 3000}:{self.path('places')}:{self.path('places')}/$OTHER:{self.path('places')}/{place}"
+            path = self.build(f"placed{number}", "-Wl,--no-as-needed", library, f"-Wl,-rpath,{paths}")
+            self.assertIn(found, [item["path"] for item in self.check_json(path)["objects"]])
+
+    def test_damaged_library(self):
+        library = self.build("libbent.so", "-shared", "-fPIC", "-Wl,-soname,libbent.so")
+        path = self.build("bent", "-Wl,--no-as-needed", library, f"-Wl,-rpath,{self.directory}")
+        with open(library, "r+b") as file:
+            file.truncate(2000)
+        self.assertEqual(self.row(self.check_text(path)[1], "missing"),
+                         f"libbent.so, for bent: {library} is damaged: its headers point outside of it")
+
+    def test_unknown_owner(self):
+        path = self.copy("setuid-unknown", 0o4755, owner=4711)
+        self.assertIn("(setuid 4711)", self.check_text(path, before=NOBODY)[1][0])
+
     def test_nothing_is_executed(self):
         mark = self.path("mark")
         script = self.write("marking", f"#!/bin/sh\ntouch {mark}\n")
@@ -310,6 +348,15 @@ class Kinds(Check):
 
 class Calls(Check):
     """What is imported, and what of it is seen."""
+
+    def test_many_libraries(self):
+        """Some are named, the others counted."""
+        source = self.write("receiving.c", "#include <sys/socket.h>\nint f(void);\nint f(void) { return "
+                            "(int)recv(socket(1, 1, 0), 0, 0, 0); }\n")
+        libraries = [self.build(f"libmany{i}.so", "-shared", "-fPIC", f"-Wl,-soname,libmany{i}.so", source=source)
+                     for i in range(9)]
+        path = self.build("many", "-Wl,--no-as-needed", *libraries, f"-Wl,-rpath,{self.directory}")
+        self.assertRegex(self.row(self.check_text(path)[1], "recv"), r"^many, libmany0\.so, .* and \d+ more$")
 
     def test_by_read(self):
         path = self.build("by-read", "-DBY_READ")
@@ -465,10 +512,11 @@ class Running:
 class Children(Check):
     """run names those of its processes that were not traced."""
 
-    def lose(self, *arguments, before=()):
+    def lose(self, *arguments, before=(), times=1):
         """What is said of a program that waits, and is looked at meanwhile."""
         with Running([*before, self.recvshim, "run", "-o", "/dev/null", "--", *arguments], self.environment) as running:
-            running.wait_for_looks()
+            for _ in range(times):
+                running.wait_for_looks()
             out, remarks = running.end()
         self.assertEqual(out, "ready\nbye\n")
         return remarks
@@ -497,6 +545,10 @@ class Children(Check):
         self.expect_lost(self.lose("sh", "-c", f"env -i {self.plain} wait; true"), self.plain, phrase)
         self.expect_lost(self.lose("env", "-i", self.plain, "wait"), self.plain, phrase)
         self.expect_lost(self.lose("sh", "-c", f"unset LD_PRELOAD; {self.plain} wait; true"), self.plain, phrase)
+        without_any = ("import ctypes, sys; arguments = (ctypes.c_char_p * 3)(sys.argv[1].encode(), b'wait'); "
+                       "ctypes.CDLL(None).execve(arguments[0], arguments, None)")
+        python = f'/usr/bin/python3 -c "{without_any}" {self.plain}'
+        self.expect_lost(self.lose("sh", "-c", f"{python}; true"), self.plain, phrase)
 
     def test_several(self):
         path = self.build("static-children", "-static")
@@ -504,6 +556,34 @@ class Children(Check):
         remarks = self.lose("sh", "-c", f"exec 3<&0; {other} {other} {path} wait; wait")
         self.assertEqual(len(remarks), 1, remarks)
         self.assertRegex(remarks[0], r"process \d+ \(.*static-children\) and 2 more like it was not traced")
+
+    def test_very_many(self):
+        """So many kinds of processes are told of, the others counted."""
+        paths = [shutil.copy(self.plain, self.path(f"kind{i}")) for i in range(34)]
+        others = "".join(f"env -i {path} wait <&3 >/dev/null & " for path in paths[1:])
+        remarks = self.lose("sh", "-c", f"exec 3<&0; {others} env -i {paths[0]} wait; wait", times=20)
+        self.assertRegex(remarks[32], r"^recvshim: \w+: 2 more processes were not traced$", remarks)
+
+    def test_without_the_trace(self):
+        self.expect_lost(self.lose("sh", "-c", f"unset RECVSHIM_TRACE; {self.plain} wait; true", times=10), self.plain,
+                         "has the library, but not this trace")
+
+    def test_hidden(self):
+        """One that was traced from the first, and then has itself protected."""
+        python = ("import ctypes, sys; ctypes.CDLL(None).prctl(4, 0); print('ready', flush=True); sys.stdin.read(); "  # PR_SET_DUMPABLE
+                  "print('bye')")
+        remarks = self.lose("sh", "-c", f'/usr/bin/python3 -c "{python}"; true', before=NOBODY)
+        self.assertEqual([line for line in remarks if " was seen" not in line], [])
+
+    def test_quick_exit(self):
+        """It leaves out every function that would tell of the end."""
+        python = 'import ctypes; ctypes.CDLL(None).quick_exit(0)'
+        _, remarks = self.run_quiet("/usr/bin/python3", "-c", python)
+        self.assertEqual(len(remarks), 1, remarks)
+        self.assertIn("python3: ended and did not tell: by quick_exit or a raw system call", remarks[0])
+        _, remarks = self.run_quiet("sh", "-c", f"for i in 1 2 3; do /usr/bin/python3 -c '{python}'; done")
+        self.assertEqual(len(remarks), 1, remarks)
+        self.assertRegex(remarks[0], r"process \d+ \(python3\)( and \d more)? ended and did not tell: ")
 
     def test_too_short_to_be_seen(self):
         """Of these the trace tells: they said start, and never exit."""
@@ -612,6 +692,7 @@ class Processes(Check):
     def test_overwritten_environment(self):
         with self.started("env", "-i", "A=1", self.plain, "title") as pid:
             self.assertIn("as far as can be seen: it has overwritten its environment", self.look(pid)[2])
+            self.assertIsNone(self.check_json("-p", str(pid))["process"]["preloaded"])
         with self.under(self.plain, "title") as pid:
             self.assertEqual(self.look(pid)[2], "is traced")
 
@@ -691,6 +772,18 @@ class Processes(Check):
     def test_no_new_privileges(self):
         with self.under("setpriv", "--no-new-privs", self.plain, "wait") as pid:
             self.assertTrue(self.check_json("-p", str(pid))["process"]["no_new_privileges"])
+            self.assertIn("can gain none", self.row(self.look(pid)[3], "privileges"))
+
+    def test_filtered(self):
+        with self.under(self.plain, "filter") as pid:
+            self.assertIn("under a filter", self.row(self.look(pid)[3], "seccomp"))
+
+    def test_privileges_that_are_gone(self):
+        """It was setuid when it started: what its file is now tells nothing."""
+        path = self.copy("once-setuid", 0o4755)
+        with self.started(*NOBODY, path, "wait", LD_PRELOAD=self.library) as pid:
+            os.chmod(path, 0o755)
+            self.assertIn("gains privileges when it starts (by a security module)", self.look(pid)[2])
 
     def test_what_is_no_process(self):
         ended = subprocess.Popen(["true"])

@@ -7,7 +7,8 @@ UNFINISHED = " <unfinished ...>"
 
 
 def whole_lines(path):
-    """Calls that strace shows in two halves are put together. A line begins with the thread."""
+    """Calls that strace shows in two halves are put together. A line begins with the thread; with -n, the number of the
+    call in brackets follows."""
     halves = {}
     with open(path, encoding="utf-8", errors="replace") as lines:
         for line in lines:
@@ -16,7 +17,7 @@ def whole_lines(path):
             if line.endswith(UNFINISHED):
                 halves[thread] = line[:-len(UNFINISHED)]
                 continue
-            resumed = re.match(r"^\S+ +<\.\.\. \w+ resumed>", line)
+            resumed = re.match(r"^\S+ +(?:\[ *\d+\] )?<\.\.\. \w+ resumed>", line)
             yield halves.pop(thread, "") + line[resumed.end():] if resumed else line
 
 

@@ -162,6 +162,13 @@ Test(control, shows_what_holds)
                               "              1         0  recv:error=ECONNRESET\n"
                               "              2 123456789  recvfrom:eof\n"
                               "mapped by  nobody\n");
+    atomic_store(&trace.control->events, 0);
+    cr_assert_eq(STATUS("control", path), 0);
+    cr_assert_not_null(strstr(printed, "\nevents     none\n"));
+    atomic_store(&trace.control->events, RECVSHIM_EVENTS_ALL);
+    cr_assert_eq(STATUS("control", path), 0);
+    cr_assert_not_null(strstr(printed, "\nevents     all\n"));
+    atomic_store(&trace.control->events, 1U << RECVSHIM_EVENT_ERROR | 1U << RECVSHIM_EVENT_FAULT | 1U << 31);
     cr_assert_eq(STATUS("control", "--color=always", path), 0);
     cr_assert_not_null(strstr(printed, "tracing    \033[33moff\033[0m\n"));
     cr_assert_eq(STATUS("control", "--format=json", path), 0);
@@ -227,6 +234,8 @@ Test(control, tells_who_has_it_mapped)
     cr_assert_not_null(strstr(printed, expected), "%s", printed);
     cr_assert_eq(STATUS("control", "--tracing=off", path), 0);
     cr_assert_str_eq(printed, "tracing is off in every process that has the trace mapped (2 running)\n");
+    cr_assert_eq(STATUS("control", "--format=json", path), 0);
+    cr_assert_not_null(strstr(printed, "\"comm\":\"cu\\u001brl\"},{\"pid\":"), "%s", printed);
     end_process(other);
     cr_assert_eq(STATUS("control", "--clear-faults", path), 0);
     cr_assert_str_eq(printed, "faults are off in every process that has the trace mapped (1 running)\n");

@@ -359,9 +359,17 @@ Test(fault_list, is_shown)
                               "on\n*:eof" AT("1", "b2")));
     cr_assert_eq(STATUS("show", "--format=faults", "--event=receive", path), 0);
     cr_assert_eq(strncmp(printed, "# No injected faults. ", 22), 0);
+    struct recvshim_record contrary = record;
+    contrary.result = 1;
+    contrary.injected = 1U << RECVSHIM_ACTION_TRUNCATE;
+    contrary.pid++;
+    fixture_store(&file, 0, &contrary);
+    cr_assert_eq(STATUS("show", "--format=faults", path), 0);
+    expect_said("/file: 1 receive had other faults than in an earlier run; choose one run by --pid, or by --since and "
+                "--until\n");
     record.injection.origin = 0;
     fixture_store(&file, 0, &record);
-    cr_assert_eq(STATUS("show", "--format=faults", path), 1);
+    cr_assert_eq(STATUS("show", "--format=faults", "--pid=42", path), 1);
     expect_said("/file: is damaged: 1 of its faults make no sense, and were left out\n");
     trace_close(&file);
     cr_assert_eq(STATUS("run", "--format=faults", "true"), 125);

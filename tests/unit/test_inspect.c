@@ -1,4 +1,4 @@
-#include "cli/inspect.h"
+#include "cli/check.h"
 
 #include "elf_file.h"
 
@@ -6,6 +6,7 @@
 #include <elf.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -109,6 +110,34 @@ Test(inspect, has_a_word_for_each_kind)
     expect_reason("is for 32-bit ARM");
     cr_assert_eq(VERDICT(.type = ET_REL), INSPECT_NO_PROGRAM);
     expect_reason("no program");
+}
+
+/* What recvshim check prints of it. */
+static const char *answer(void)
+{
+    static struct check check;
+    static struct output output;
+    static char text[1 << 16];
+    check.name = path;
+    inspect_program(path, &check.inspection);
+    int fd = memfd_create("answer", MFD_CLOEXEC);
+    output_init(&output, fd);
+    check_text(&check, &output, false);
+    cr_assert(output_flush(&output));
+    ssize_t length = pread(fd, text, sizeof text - 1, 0);
+    cr_assert_gt(length, 0);
+    close(fd);
+    inspect_free(&check.inspection);
+    return text;
+}
+
+/* Found by fuzz_check: the reason has parts of the file in it. */
+Test(inspect, gives_a_terminal_no_orders)
+{
+    VERDICT(.loader = "/lib/\033[2J\302\2331m");
+    const char *text = answer();
+    cr_assert_not_null(strstr(text, "it uses /lib/\\x1b[2J\\xc2\\x9b1m, not glibc"), "%s", text);
+    cr_assert_null(strchr(text, '\033'));
 }
 
 Test(inspect, says_what_is_damaged)

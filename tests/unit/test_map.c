@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -82,6 +83,22 @@ Test(map, opens_only_what_is_a_file)
     unlink(path);
     unlink(link_path);
     rmdir(directory);
+}
+
+/* The command proves so that nobody writes; a program waits for it a moment, and never for ever. */
+Test(map, waits_shortly_for_who_holds_it)
+{
+    struct recvshim_header header = fixture_header();
+    int fd = fixture_file(&header, 0);
+    char path[64];
+    struct trace trace;
+    snprintf(path, sizeof path, "/proc/self/fd/%d", fd);
+    int own = open(path, O_RDWR | O_CLOEXEC), other = open(path, O_RDONLY | O_CLOEXEC);
+    cr_assert_eq(flock(other, LOCK_EX), 0);
+    cr_assert_null(trace_map(own, TRACE_RECORD, &trace).what);
+    trace_close(&trace);
+    close(other);
+    close(fd);
 }
 
 Test(map, shows_the_rules_of_its_maker)

@@ -139,7 +139,7 @@ static const char *problem_of(const void *bytes, size_t size)
 
 Test(object, says_what_is_wrong)
 {
-    static unsigned char bytes[ELF_FILE_MAX];
+    static _Alignas(Elf64_Ehdr) unsigned char bytes[ELF_FILE_MAX];
     const struct elf_file file = {.loader = LOADER, .needed = {"liba.so"}, .imports = {"recv"}};
     size_t size = elf_file_make(&file, bytes);
     cr_assert_str_eq(problem_of("", 0), "is no ELF file, or is cut short");
@@ -148,4 +148,19 @@ Test(object, says_what_is_wrong)
     cr_assert_str_eq(problem_of(bytes, 100), "is damaged: its headers point outside of it");
     cr_assert_str_eq(problem_of(bytes, size - 1), "is damaged: its headers point outside of it");
     cr_assert_null(problem_of(bytes, size));
+
+    /* Its headers say so, and the loader would be surprised. */
+    Elf64_Phdr *segments = (Elf64_Phdr *)(void *)(bytes + sizeof(Elf64_Ehdr));
+    const uint16_t count = ((const Elf64_Ehdr *)(const void *)bytes)->e_phnum;
+    for (uint16_t i = 0; i < count; i++) {
+        const Elf64_Phdr before = segments[i];
+        if (segments[i].p_type == PT_INTERP)
+            segments[i].p_filesz = 4097; /* longer than any path */
+        else if (segments[i].p_type == PT_LOAD)
+            segments[i].p_vaddr += 1 << 20; /* nothing is where the dynamic section says */
+        else
+            continue;
+        cr_assert_str_eq(problem_of(bytes, size), "is damaged: its headers point outside of it", "segment %u", i);
+        segments[i] = before;
+    }
 }

@@ -235,6 +235,22 @@ Test(read, survives_hostile_cursors, .timeout = 300)
     references_free(&references);
 }
 
+/* Empty, and yet in a lap: no writer leaves it so. */
+Test(read, takes_an_empty_slot_for_an_older_one)
+{
+    struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
+    struct reader reader;
+    struct references references = {0};
+    store(&trace, 0, 10, 1);
+    atomic_store(&trace.slots[0].state, recvshim_state_word(0, 42, RECVSHIM_STATE_EMPTY));
+    reader_init(&reader, &trace, READER_OLDEST);
+    cr_assert(reader_collect(&reader, &references));
+    cr_assert_eq(references.count, 0);
+    cr_assert_eq(check(&reader, false).died, 1);
+    reader_free(&reader);
+    references_free(&references);
+}
+
 /* A slot that stays busy must not make what is put aside grow with every lap. */
 Test(read, bounds_what_is_put_aside)
 {

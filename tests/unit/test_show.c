@@ -207,6 +207,26 @@ Test(show, follows_without_progress)
     close(terminal);
 }
 
+/* What is soon done has none, on a terminal either. */
+Test(show, has_no_progress_at_once)
+{
+    make_trace();
+    char *const commands[] = {"show", "stats"};
+    for (size_t i = 0; i < 2; i++) {
+        int terminal, slave, out = memfd_create("out", MFD_CLOEXEC);
+        char text[1 << 12] = "";
+        cr_assert_eq(openpty(&terminal, &slave, NULL, NULL, NULL), 0);
+        cr_assert_eq(wait_status(start((char *[]){"recvshim", commands[i], path, NULL}, out, slave)), 0);
+        cr_assert_gt(lseek(out, 0, SEEK_END), 0);
+        close(slave);
+        for (ssize_t length = 0, got; (got = read(terminal, text + length, sizeof text - 1 - (size_t)length)) > 0;)
+            length += got;
+        cr_assert_null(strchr(text, '%'), "%s", text);
+        close(terminal);
+        close(out);
+    }
+}
+
 Test(show, survives_truncation_while_it_follows)
 {
     make_trace();

@@ -1,4 +1,5 @@
 /* `recvshim stats` as a user meets it. */
+#include "cli/totals.h"
 #include "sample.h"
 #include "shell.h"
 
@@ -7,6 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 static void begin(void)
@@ -208,6 +210,12 @@ Test(stats, sorts_and_cuts)
     expect_printed("\"connections\":[{\"connection\":4,");
     cr_assert_eq(STATUS("stats", "--top=1", "--sort=peer", "--format=json", path), 0);
     expect_printed("\"connections\":[{\"connection\":1,");
+    cr_assert_eq(STATUS("stats", "--top=1", "--sort=-peer", "--format=json", path), 0);
+    expect_printed("\"connections\":[{\"connection\":3,");
+    cr_assert_eq(STATUS("stats", "--top=1", "--sort=receives", "--format=json", path), 0);
+    expect_printed("\"connections\":[{\"connection\":1,");
+    cr_assert_eq(STATUS("stats", "--top=1", "--sort=duration", "--format=json", path), 0);
+    expect_printed("\"connections\":[{\"connection\":1,");
     cr_assert_eq(STATUS("stats", "--top=1", "--sort=-pid", "--format=json", path), 0);
     expect_printed("\"connections\":[{\"connection\":3,");
     cr_assert_eq(STATUS("stats", "--top=1", "--sort=last", "--format=json", path), 0);
@@ -217,6 +225,54 @@ Test(stats, sorts_and_cuts)
     cr_assert_eq(STATUS("stats", "--top=2", "--format=json", path), 0);
     expect_printed("\"connections_left_out\":2,");
     trace_close(&trace);
+}
+
+/* By family first. */
+Test(stats, knows_unix_sockets)
+{
+    struct trace trace = sample_trace();
+    struct recvshim_record record = sample_event(RECVSHIM_EVENT_RECEIVE, 5, 40);
+    trace.names[0] = (struct recvshim_name){.state = 2, .length = 4, .text = "\0a\0b"};
+    record.family = AF_UNIX;
+    record.result = 1;
+    memset(record.address, 0, sizeof record.address);
+    record.address[0] = 1;
+    sample_store(&trace, record);
+    record = sample_event(RECVSHIM_EVENT_DISCONNECT, 2, 50);
+    record.result_flags |= RECVSHIM_RESULT_TCP;
+    record.tcp.rtt = 900;
+    sample_store(&trace, record);
+    trace_close(&trace);
+    cr_assert_eq(STATUS("stats", "--sort=peer", path), 0);
+    expect_printed(" @a@b ");
+    expect_printed(" 900 us ");
+    cr_assert_eq(STATUS("stats", "--sort=peer", "--top=1", "--format=json", path), 0);
+    expect_printed("\"connections\":[{\"connection\":5,");
+    expect_printed("\"peer\":{\"family\":\"unix\",\"address\":\"@a@b\",\"port\":null,\"scope_id\":0}");
+}
+
+Test(stats, bounds_the_peers_of_a_socket)
+{
+    const uint32_t peers = TOTALS_PEERS_MAX + 3;
+    struct trace trace = sample_recording(RECVSHIM_MODE_OVERWRITE, 1 << 17);
+    for (uint32_t i = 0; i < peers; i++) {
+        struct recvshim_record record = sample_event(RECVSHIM_EVENT_RECEIVE, 1, 1);
+        record.socket_type = SOCK_DGRAM;
+        record.result = 10;
+        memcpy(record.address, &i, sizeof i);
+        sample_store(&trace, record);
+    }
+    trace_close(&trace);
+    cr_assert_eq(STATUS("stats", path), 0);
+    expect_printed("Of sockets with several peers the first 65536 are told apart; all others: 3 receives, 30 bytes\n");
+}
+
+Test(stats, of_nothing)
+{
+    struct trace trace = sample_recording(RECVSHIM_MODE_OVERWRITE, 8);
+    trace_close(&trace);
+    cr_assert_eq(STATUS("stats", "--format=json", path), 0);
+    expect_printed("\"first_seen\":null,\"last_seen\":null,");
 }
 
 Test(stats, filters)

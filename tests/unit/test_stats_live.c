@@ -56,6 +56,22 @@ Test(stats_live, repeats_until_nobody_writes)
     cr_assert_str_eq(said, "");
 }
 
+Test(stats_live, divides_reports_for_prometheus)
+{
+    struct trace trace = sample_trace();
+    int ends[2], err = memfd_create("err", MFD_CLOEXEC);
+    static char text[1 << 16];
+    cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+    pid_t pid =
+        start((char *[]){"recvshim", "stats", "--format=prometheus", "--interval=0.01", path, NULL}, ends[1], err);
+    close(ends[1]);
+    read_until(ends[0], text, sizeof text, "\n\n# HELP");
+    close(ends[0]);
+    cr_assert_eq(wait_status(pid), 0);
+    close(err);
+    trace_close(&trace);
+}
+
 Test(stats_live, ends_with_a_signal_and_with_its_reader)
 {
     struct trace trace = sample_trace();
@@ -110,7 +126,7 @@ Test(stats_live, counts_the_rows_that_a_long_line_takes)
     struct winsize window = {.ws_row = 6, .ws_col = 40};
     char text[1 << 14] = "";
     cr_assert_eq(openpty(&terminal, &slave, NULL, NULL, &window), 0);
-    pid_t pid = start((char *[]){"recvshim", "stats", "--interval=0.01", path, NULL}, slave, slave);
+    pid_t pid = start((char *[]){"recvshim", "stats", "--interval=0.01", "--color=always", path, NULL}, slave, slave);
     close(slave);
     read_until(terminal, text, sizeof text, "\033[H\033[J");
     memmove(text, strstr(text, "\033[H"), strlen(strstr(text, "\033[H")) + 1);

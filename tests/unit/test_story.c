@@ -71,6 +71,9 @@ enum { CONNECTED = RECVSHIM_RESULT_CONNECTED, SEEN = RECVSHIM_RESULT_PEER_ENDED 
 Test(story, sums_up)
 {
     struct recvshim_record peeked = received(30, 100), end = received(1200000000, 0), refused = life(0, 40, 0);
+    struct recvshim_record failed = life(RECVSHIM_EVENT_ERROR, 40, 0);
+    failed.error = ECONNABORTED;
+    cr_assert_not_null(strstr(TOLD(received(0, 1), failed), "1 error"), "%s", TOLD(received(0, 1), failed));
     peeked.flags = MSG_PEEK;
     end.event = RECVSHIM_EVENT_DISCONNECT;
     end.result_flags = CONNECTED;

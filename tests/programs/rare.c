@@ -1,0 +1,112 @@
+/* What few programs do (argument 1), beside a receive: calls by other names of theirs, and what fails or is too much.
+ */
+#include "victim.h"
+
+#include <sys/wait.h>
+
+ssize_t by_other_name(int fd, void *buffer, size_t length) __asm__("__read");
+ssize_t checked(int fd, void *buffer, size_t length, size_t size) __asm__("__read_chk");
+
+static void read_by_other_names(void)
+{
+    int fds[2];
+    char buffer[8];
+    pair(SOCK_STREAM, fds);
+    must(send(fds[1], "abcde", 5, 0) == 5, "send");
+    say("other", by_other_name(fds[0], buffer, 2));
+    say("checked", checked(fds[0], buffer, 3, sizeof buffer));
+}
+
+static void exit_at_once(void)
+{
+    int fds[2];
+    pair(SOCK_STREAM, fds);
+    say("received", exchange(fds, 1));
+    _Exit(5);
+}
+
+static int receive_in_child(void *fds)
+{
+    return exchange(fds, 3) == 3 ? 0 : 1;
+}
+
+/* A process by clone, as fork makes one. */
+static void clone_process(void)
+{
+    static _Alignas(16) char stack[1 << 16];
+    int fds[2], status;
+    pair(SOCK_STREAM, fds);
+    int pid = clone(receive_in_child, stack + sizeof stack, SIGCHLD, fds);
+    must(pid > 0 && waitpid(pid, &status, 0) == pid && status == 0, "clone");
+    say("child", pid);
+    say("received", exchange(fds, 1));
+}
+
+/* A datagram socket that had a peer, and has none any more. */
+static void dissolve(void)
+{
+    struct sockaddr_storage own, others[2];
+    socklen_t length;
+    char byte;
+    int fd = bound(AF_INET, SOCK_DGRAM, &own, &length);
+    for (int i = 0; i < 2; i++) {
+        int other = bound(AF_INET, SOCK_DGRAM, &others[i], &length);
+        const struct sockaddr none = {.sa_family = AF_UNSPEC};
+        must(i == 1 || connect(fd, (struct sockaddr *)&others[0], length) == 0, "connect");
+        /* A port of the kernel's choice goes with the peer. */
+        must(i == 0 || (connect(fd, &none, sizeof none) == 0 && bind(fd, (struct sockaddr *)&own, length) == 0),
+             "dissolve");
+        send_and_await(other, "x", 1, fd, &own, length);
+        must(recv(fd, &byte, 1, 0) == 1, "recv");
+        say(i == 0 ? "first" : "second", ntohs(((struct sockaddr_in *)&others[i])->sin_port));
+    }
+}
+
+static void *receive_in_thread(void *fds)
+{
+    must(exchange(fds, 2) == 2, "exchange");
+    return NULL;
+}
+
+/* A stack that no machine has room for; and then one that it has. */
+static void fail_to_start_a_thread(void)
+{
+    pthread_attr_t huge;
+    pthread_t thread;
+    int fds[2];
+    pair(SOCK_STREAM, fds);
+    must(pthread_attr_init(&huge) == 0 && pthread_attr_setstacksize(&huge, SIZE_MAX / 4 * 3) == 0, "stack size");
+    say("error", pthread_create(&thread, &huge, receive_in_thread, fds));
+    must(pthread_create(&thread, NULL, receive_in_thread, fds) == 0 && pthread_join(thread, NULL) == 0, "thread");
+}
+
+/* Datagrams from more unix sockets with a name than a small trace has room for names; each sends twice. */
+static void name_many(void)
+{
+    struct sockaddr_un from, own = {.sun_family = AF_UNIX};
+    socklen_t length = sizeof own;
+    int fd = socket(AF_UNIX, SOCK_DGRAM, 0);
+    must(bind(fd, (struct sockaddr *)&own, sizeof own.sun_family) == 0, "bind"); /* a name of the kernel's choice */
+    must(getsockname(fd, (struct sockaddr *)&own, &length) == 0, "getsockname");
+    for (int i = 0; i < 100; i++) {
+        int other = socket(AF_UNIX, SOCK_DGRAM, 0);
+        const struct sockaddr_un any = {.sun_family = AF_UNIX};
+        must(bind(other, (const struct sockaddr *)&any, sizeof any.sun_family) == 0, "bind");
+        for (int j = 0; j < 2; j++) {
+            char byte = 'x';
+            socklen_t room = sizeof from;
+            must(sendto(other, &byte, 1, 0, (struct sockaddr *)&own, length) == 1, "sendto");
+            must(recvfrom(fd, &byte, 1, 0, (struct sockaddr *)&from, &room) == 1, "recvfrom");
+        }
+        close(other);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    static const struct way ways[] = {{"names", read_by_other_names},     {"exit", exit_at_once},
+                                      {"clone", clone_process},           {"dissolve", dissolve},
+                                      {"thread", fail_to_start_a_thread}, {"many", name_many}};
+    (void)argc;
+    return show_way(ways, COUNT_OF(ways), argv);
+}
