@@ -35,7 +35,6 @@ class Bash:
 
     def __init__(self, directory, path, completion):
         environment = {"PATH": path + ":/usr/bin:/bin", "HOME": directory, "TERM": "dumb", "LC_ALL": "C.UTF-8", "COLUMNS": "9999"}
-        self.said = ""  # with the last answer
         self.pid, self.terminal = pty.fork()
         if self.pid == 0:
             os.execve("/bin/bash", ["bash", "--norc", "--noprofile", "-i"], environment)
@@ -54,7 +53,6 @@ class Bash:
             if not select.select([self.terminal], [], [], max(0, end - time.monotonic()))[0]:
                 sys.exit(f"bash has not answered for {PATIENCE} s; it said:\n{said.decode()}")
             said += os.read(self.terminal, 65536)
-        self.said = said.decode(errors="replace")
         return match[1].decode()
 
     def complete(self, line):
@@ -79,7 +77,7 @@ class Bash:
 def expect(bash, line, expected):
     offered = bash.offers(line)
     if sorted(offered) != sorted(expected):
-        problems.append(f"{line}\n    offers {sorted(offered)}\n    not    {sorted(expected)}\n    and said {bash.said!r}")
+        problems.append(f"{line}\n    offers {sorted(offered)}\n    not    {sorted(expected)}")
 
 
 def check_options(bash, command):
@@ -162,6 +160,21 @@ def check_commands(bash):
     expect(bash, "recvshim check --format=json ./trace.l", ["./trace.log"])
 
 
+def check_with_remarks(directory, programs, command, completion):
+    """Whatever else is said on stderr, as by the loader of what it cannot preload."""
+    remarking = os.path.join(directory, "remarking")
+    os.mkdir(remarking)
+    with open(os.path.join(remarking, "recvshim"), "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\necho a remark >&2\nexec {command.path} \"$@\"\n")
+    os.chmod(file.name, 0o755)
+    bash = Bash(directory, f"{remarking}:{programs}", completion)
+    expect(bash, "recvshim ", command.subcommands() + ["help", "--help", "--version"])
+    expect(bash, "recvshim run --full=", command.words("run", "--full=?"))
+    expect(bash, "recvshim show trace.", ["trace.of-it", "trace.directory"])
+    check_commands(bash)
+    bash.end()
+
+
 def main():
     command, completion = Command(os.path.abspath(sys.argv[1])), os.path.abspath(sys.argv[2])
     with tempfile.TemporaryDirectory() as directory:
@@ -175,6 +188,7 @@ def main():
         check_traces(bash, command, directory)
         check_commands(bash)
         bash.end()
+        check_with_remarks(directory, programs, command, completion)
     if problems:
         sys.exit("\n".join(problems))
 
