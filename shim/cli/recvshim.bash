@@ -8,15 +8,21 @@ __recvshim_say()
     "${words[0]/#\~/$HOME}" "$@" 2>&1 </dev/null
 }
 
+# Its help, without what the loader or others may say of it on stderr before.
+__recvshim_help()
+{
+    "${words[0]/#\~/$HOME}" "$@" --help 2>/dev/null </dev/null
+}
+
 __recvshim_subcommands()
 {
-    __recvshim_say --help | sed -nE 's/^  ([a-z]+) +[^ ].*/\1/p'
+    __recvshim_help | sed -nE 's/^  ([a-z]+) +[^ ].*/\1/p'
 }
 
 # The options of a subcommand, one on a line: -o=FILE, --output=FILE, --help.
 __recvshim_options()
 {
-    __recvshim_say "$1" --help |
+    __recvshim_help "$1" |
         sed -nE 's/^ {2,6}((-[^ ]), )?(--[a-z-]+)(=([^ ]+))?( .*)?$/\3\4 \2\4/p' | grep -oE -- '-[^ ]+'
 }
 
@@ -156,7 +162,7 @@ _recvshim()
     done < <(__recvshim_options "$subcommand")
     ((${#options[@]} > 0)) || return
     local argument
-    argument=$(__recvshim_say "$subcommand" --help | sed -nE '1s/.*\[OPTION\.\.\.\] ([A-Z]+).*/\1/p')
+    argument=$(__recvshim_help "$subcommand" | sed -nE '1s/.*\[OPTION\.\.\.\] ([A-Z]+).*/\1/p')
 
     # What is no option ends the options of `run', as -- does everywhere.
     local at ended=false

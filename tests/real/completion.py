@@ -160,6 +160,21 @@ def check_commands(bash):
     expect(bash, "recvshim check --format=json ./trace.l", ["./trace.log"])
 
 
+def check_with_remarks(directory, programs, command, completion):
+    """Whatever else is said on stderr, as by the loader of what it cannot preload."""
+    remarking = os.path.join(directory, "remarking")
+    os.mkdir(remarking)
+    with open(os.path.join(remarking, "recvshim"), "w", encoding="utf-8") as file:
+        file.write(f"#!/bin/sh\necho a remark >&2\nexec {command.path} \"$@\"\n")
+    os.chmod(file.name, 0o755)
+    bash = Bash(directory, f"{remarking}:{programs}", completion)
+    expect(bash, "recvshim ", command.subcommands() + ["help", "--help", "--version"])
+    expect(bash, "recvshim run --full=", command.words("run", "--full=?"))
+    expect(bash, "recvshim show trace.", ["trace.of-it", "trace.directory"])
+    check_commands(bash)
+    bash.end()
+
+
 def main():
     command, completion = Command(os.path.abspath(sys.argv[1])), os.path.abspath(sys.argv[2])
     with tempfile.TemporaryDirectory() as directory:
@@ -173,6 +188,7 @@ def main():
         check_traces(bash, command, directory)
         check_commands(bash)
         bash.end()
+        check_with_remarks(directory, programs, command, completion)
     if problems:
         sys.exit("\n".join(problems))
 

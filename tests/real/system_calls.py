@@ -46,9 +46,8 @@ VARIES = [(re.compile(pattern), by) for pattern, by in (
     (r"(?<=msg_)name=(?:NULL|\{.*?\}|ADDRESS), msg_namelen=[^,]*", "name=..."),
     (r"^(recv(?:from)?\(.*), " + PORT + ", ", r"\1, PORT, "),  # tagged.h
 )]
-# Waiting, as often as it takes: for a thread, which may be over already; for others to go on; for what is under way.
-WAITS = re.compile(r"^(?:futex\(ADDRESS, FUTEX_WAIT_BITSET\|FUTEX_CLOCK_REALTIME, <|sched_yield\(|"
-                   r"getsockopt\(\d+, SOL_SOCKET, SO_MEMINFO, )")
+# Waiting, as often as it takes: for a thread, which may be over already; for others to go on.
+WAITS = re.compile(r"^(?:futex\(ADDRESS, FUTEX_WAIT_BITSET\|FUTEX_CLOCK_REALTIME, <|sched_yield\()")
 WAITS_AND_LOOKS = re.compile(r"^openat\(AT_FDCWD, \"/proc/[^\"]*/(?:syscall|wchan|stat|status)\"")
 
 

@@ -46,9 +46,9 @@ CONFINED_WAYS = {
 
 # Made or not, as threads, signals and the kernel's timers have it.
 UP_TO_CHANCE = {
-    64: {"clock_nanosleep", "futex", "getrandom", "restart_syscall", "rt_sigreturn"},
+    64: {"clock_nanosleep", "futex", "getrandom", "restart_syscall", "rt_sigreturn", "sched_yield"},
     32: {"clock_nanosleep", "clock_nanosleep_time64", "futex", "futex_time64", "getrandom", "restart_syscall",
-         "rt_sigreturn", "sigreturn"},
+         "rt_sigreturn", "sched_yield", "sigreturn"},
 }
 
 

@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-TestSuite(control, .init = shell_begin, .fini = shell_end, .timeout = 60);
+TestSuite(control, .init = shell_begin, .fini = shell_end, .timeout = 300);
 
 static struct fault_rules rules;
 static struct control_page page;

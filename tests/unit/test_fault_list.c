@@ -12,7 +12,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-TestSuite(fault_list, .init = shell_begin, .fini = shell_end, .timeout = 60);
+TestSuite(fault_list, .init = shell_begin, .fini = shell_end, .timeout = 300);
 
 static struct trace trace;
 static struct printer printer;

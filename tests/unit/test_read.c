@@ -209,7 +209,7 @@ Test(read, can_begin_with_what_comes_next)
 }
 
 /* Any cursor must end in bounded time and memory. */
-Test(read, survives_hostile_cursors, .timeout = 10)
+Test(read, survives_hostile_cursors, .timeout = 300)
 {
     static const uint64_t cursors[] = {UINT64_MAX, UINT64_C(1) << 63, UINT64_C(1) << 58, (UINT64_C(1) << 43) + 5, 3, 0};
     struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
@@ -307,7 +307,7 @@ static void *write_records(void *context)
     return NULL;
 }
 
-Test(read, never_delivers_a_torn_record, .timeout = 60)
+Test(read, never_delivers_a_torn_record, .timeout = 300)
 {
     struct trace trace = fixture_trace(RECVSHIM_MODE_OVERWRITE);
     struct reader reader;

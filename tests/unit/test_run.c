@@ -7,6 +7,7 @@
 #include "trace/signal_names.h"
 
 #include <criterion/criterion.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <pty.h>
@@ -21,7 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-TestSuite(run, .init = shell_begin, .fini = shell_end, .timeout = 30);
+TestSuite(run, .init = shell_begin, .fini = shell_end, .timeout = 300);
 
 Test(run, ends_as_the_program_does)
 {
@@ -239,7 +240,26 @@ static void register_program(const struct trace *trace, int out)
     char text[16] = "";
     for (; strchr(text, '\n') == NULL; usleep(10000))
         cr_assert_geq(pread(out, text, sizeof text - 1, 0), 0);
-    fixture_process(trace, (uint32_t)strtoul(text, NULL, 10), clock_now(), "sleep");
+    fixture_process(trace, (uint32_t)strtoul(text, NULL, 10), clock_now(), "cat");
+}
+
+/* A program that says which process it is, and runs until let_end(): the words for `run`. */
+#define RUNS_ON "sh", "-c", "echo $$; exec cat \"$0\"", (char *)fifo()
+
+static const char *fifo(void)
+{
+    static char name[80];
+    snprintf(name, sizeof name, "%s.fifo", path);
+    cr_assert(mkfifo(name, 0600) == 0 || errno == EEXIST);
+    return name;
+}
+
+static void let_end(void)
+{
+    int fd = open(fifo(), O_WRONLY | O_CLOEXEC); /* waits for it to be read */
+    cr_assert_geq(fd, 0);
+    close(fd);
+    unlink(fifo());
 }
 
 /* `recvshim run`, with a record that comes while it runs. */
@@ -249,12 +269,12 @@ static void run_while(char *quiet, const struct recvshim_record *record)
     struct trace other;
     cr_assert_null(trace_open(path, TRACE_CONTROL, &other).what);
     int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
-    pid_t pid = start((char *[]){"recvshim", "run", "-o", "/dev/null", "--trace", path, quiet, "sh", "-c",
-                                 "echo $$; exec sleep 0.5", NULL},
-                      out, err);
+    pid_t pid =
+        start((char *[]){"recvshim", "run", "-o", "/dev/null", "--trace", path, quiet, RUNS_ON, NULL}, out, err);
     register_program(&other, out);
     fixture_store(&other, 0, record);
     trace_close(&other);
+    let_end();
     cr_assert_eq(wait_status(pid), 0);
     slurp(err, said, sizeof said);
     close(out);
@@ -352,7 +372,7 @@ static const char *say_faults(char *faults, char *option, uint64_t first, uint64
     atomic_store(&other.rules[0].injected, recvshim_count_word(0, 1000));
     int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
     pid_t pid = start((char *[]){"recvshim", "run", "-o", "/dev/null", "--trace", path, "--events=receive", "--fault",
-                                 faults, option, "sh", "-c", "echo $$; exec sleep 0.3", NULL},
+                                 faults, option, RUNS_ON, NULL},
                       out, err);
     register_program(&other, out);
     atomic_store(&other.rules[0].injected, recvshim_count_word(0, 1000 + first));
@@ -360,6 +380,7 @@ static const char *say_faults(char *faults, char *option, uint64_t first, uint64
     struct recvshim_record record = fixture_record(2000000000, 10); /* else it says that nothing was received */
     fixture_store(&other, 0, &record);
     trace_close(&other);
+    let_end();
     cr_assert_eq(wait_status(pid), 0);
     slurp(err, said, sizeof said);
     close(out);

@@ -183,7 +183,7 @@ Test(scan, proves_nothing_where_a_shard_ends_with_a_loss)
 }
 
 /* Whatever a trace holds, both ways through it come to the same end. */
-Test(scan, agrees_with_collecting, .timeout = 30)
+Test(scan, agrees_with_collecting, .timeout = 300)
 {
     srandom(2);
     for (int round = 0; round < 300; round++) {

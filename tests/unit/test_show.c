@@ -17,7 +17,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-TestSuite(show, .init = shell_begin, .fini = shell_end, .timeout = 30);
+TestSuite(show, .init = shell_begin, .fini = shell_end, .timeout = 300);
 
 Test(show, help_and_usage)
 {

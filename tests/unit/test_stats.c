@@ -17,7 +17,7 @@ static void begin(void)
     setenv("TZ", "UTC", 1);
 }
 
-TestSuite(stats, .init = begin, .fini = shell_end, .timeout = 30);
+TestSuite(stats, .init = begin, .fini = shell_end, .timeout = 300);
 
 static void expect_printed(const char *part)
 {

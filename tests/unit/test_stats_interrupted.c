@@ -7,7 +7,7 @@
 #include <errno.h>
 #include <string.h>
 
-TestSuite(interrupted, .init = shell_begin, .fini = shell_end, .timeout = 30);
+TestSuite(interrupted, .init = shell_begin, .fini = shell_end, .timeout = 300);
 
 static void expect_printed(const char *part)
 {

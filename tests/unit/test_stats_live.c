@@ -20,7 +20,7 @@ static void begin(void)
     setenv("TZ", "UTC", 1);
 }
 
-TestSuite(stats_live, .init = begin, .fini = shell_end, .timeout = 30);
+TestSuite(stats_live, .init = begin, .fini = shell_end, .timeout = 300);
 
 /* Read until that comes, for as long as the test may take. */
 static void read_until(int fd, char *text, size_t size, const char *part)

@@ -102,7 +102,7 @@ Test(story, sums_up)
                      "connection 7: 1 receive, 1 byte, 1 fault injected in 1 us; no close in the trace\n");
 }
 
-TestSuite(story_shown, .init = shell_begin, .fini = shell_end, .timeout = 30);
+TestSuite(story_shown, .init = shell_begin, .fini = shell_end, .timeout = 300);
 
 /* Of connection 7 with a trace around it: a process that starts and exits, and another connection. */
 static void make_story(uint64_t connections)
