@@ -39,7 +39,7 @@ struct report {
     const void **processes; /* const struct process_sums *, by bytes */
     size_t processes_shown;
     const void **by_pid; /* const struct process_sums *, all of process_table, by pid and by time */
-    const void **peers; /* const struct peer_sums *, by bytes */
+    const void **peers;  /* const struct peer_sums *, by bytes */
     size_t peers_shown;
     struct table peer_table, process_table, parents;
     bool all_parents_known;
