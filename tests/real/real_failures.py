@@ -164,6 +164,12 @@ class Kernel(Failures):
                 what = self.plain if command == "check" else self.trace
                 self.expect(self.failing_call(out, injected, command, what, "-o", out), 1, f"{out}: {phrase}")
 
+    def test_output_is_too_large(self):
+        """Of a limit on file sizes there is a signal as well, which would end the command without a word."""
+        out = self.write("out", "")
+        self.expect(self.failing_call(out, "write:error=EFBIG:signal=XFSZ", "show", self.trace, "-o", out), 1,
+                    f"{out}: cannot be written: File too large")
+
     def test_output_is_not_ready(self):
         """The descriptor is shared, and somebody made it non-blocking."""
         out = self.write("out", "")
