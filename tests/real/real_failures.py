@@ -119,6 +119,9 @@ class Memory(Failures):
     def test_stats(self):
         for form in "text", "json", "prometheus":
             self.fail_each("stats", "--format", form, self.trace)
+        lossy = self.path("lossy")
+        self.run_busy(lossy, "--size=64K", "--full=stop")
+        self.fail_each("stats", lossy)
 
     def test_control(self):
         self.fail_each("control", self.trace, "--fault=*:eof", "--fault=*:short=1", statuses=(1, 2))
