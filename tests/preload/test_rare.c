@@ -44,7 +44,7 @@ Test(rare, process_by_clone)
     cr_assert_eq(ring.count, 4);
     for (long long i = 0; i < 3; i++)
         cr_expect_eq(ring.records[i].pid, said(&job, "child"));
-    cr_expect_eq(ring.records[3].pid, job.pid);
+    cr_expect_eq(ring.records[3].pid, (uint32_t)job.pid);
     free_ring(&ring);
 }
 
