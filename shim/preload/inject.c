@@ -25,23 +25,19 @@ static bool is_over(const struct call *call, const struct fault_plan *plan, stru
     return fault_is_over(plan, outcome->word);
 }
 
-/* Try the rules, and do what they say. Out of line: most calls are left alone. */
-__attribute__((noinline)) static void try_rules(const struct call *call, struct fault_plan *plan,
-                                                struct outcome *outcome)
+static void follow_rules(const struct call *call, struct fault_facts *facts, struct fault_plan *plan,
+                         struct outcome *outcome)
 {
     static const struct fault_questions questions = {.type = inject_type, .tell = report_fault};
-    struct fault_facts facts = {.call = call, .type = connection_type(outcome->word), .may_sleep = !query_filtered()};
-    if (facts.type == 0)
-        facts.type = -1;
     /* A look that failed has failed for the call; an error of the socket's that it took off is not covered up. */
-    const bool failed = plan->asks_peer && !inject_find_peer(call, outcome, &facts);
+    const bool failed = plan->asks_peer && !inject_find_peer(call, outcome, facts);
     if (failed && outcome->error != EAGAIN && outcome->error != EINTR)
         return;
     bool over = outcome->waited && is_over(call, plan, outcome);
-    if (plan->asks_peer && facts.has_peer)
-        plan->fault.source = &facts.peer;
+    if (plan->asks_peer && facts->has_peer)
+        plan->fault.source = &facts->peer;
     if (!over)
-        fault_plan(&facts, &questions, plan);
+        fault_plan(facts, &questions, plan);
     if (plan->delay != 0 && !inject_delay(call, plan->delay, outcome))
         return;
     over = over || (plan->delay != 0 && is_over(call, plan, outcome));
@@ -51,6 +47,17 @@ __attribute__((noinline)) static void try_rules(const struct call *call, struct 
         inject_ended(call, outcome);
     else if (!over && (!failed || plan->fault.action == RECVSHIM_ACTION_ERROR))
         inject_action(call, plan, outcome); /* else there was nothing that a fault can be done to */
+}
+
+/* Try the rules, and do what they say. Out of line: most calls are left alone. */
+__attribute__((noinline)) static void try_rules(const struct call *call, struct fault_plan *plan,
+                                                struct outcome *outcome)
+{
+    struct fault_facts facts = {.call = call, .type = connection_type(outcome->word), .may_sleep = !query_filtered()};
+    if (facts.type == 0)
+        facts.type = -1;
+    follow_rules(call, &facts, plan, outcome);
+    plan->fault.source = NULL; /* was one of the facts, which end here */
 }
 
 /* A child of vfork has its parent's memory, and may have anything under its parent's numbers: what rules count is not
