@@ -113,12 +113,8 @@ static void fail_to_start_a_thread(void)
     pthread_t thread;
     int fds[2];
     pair(SOCK_STREAM, fds);
-<<<<<<< HEAD
-    must(pthread_attr_init(&huge) == 0 && pthread_attr_setstacksize(&huge, SIZE_MAX / 4 * 3) == 0, "stack size");
-=======
     const size_t too_large = sizeof(size_t) == 8 ? SIZE_MAX >> 18 : SIZE_MAX / 8 * 7;
     must(pthread_attr_init(&huge) == 0 && pthread_attr_setstacksize(&huge, too_large) == 0, "stack size");
->>>>>>> gaps
     say("error", pthread_create(&thread, &huge, receive_in_thread, fds));
     must(pthread_create(&thread, NULL, receive_in_thread, fds) == 0 && pthread_join(thread, NULL) == 0, "thread");
 }
