@@ -25,17 +25,13 @@ static bool is_over(const struct call *call, const struct fault_plan *plan, stru
     return fault_is_over(plan, outcome->word);
 }
 
-static void follow_rules(const struct call *call, struct fault_facts *facts, struct fault_plan *plan,
+static const struct fault_questions questions = {.type = inject_type, .tell = report_fault};
+
+/* Try the rules, and do what they say. `failed`: the look at the peer has, and so has the call. */
+static void follow_rules(const struct call *call, struct fault_facts *facts, bool failed, struct fault_plan *plan,
                          struct outcome *outcome)
 {
-    static const struct fault_questions questions = {.type = inject_type, .tell = report_fault};
-    /* A look that failed has failed for the call; an error of the socket's that it took off is not covered up. */
-    const bool failed = plan->asks_peer && !inject_find_peer(call, outcome, facts);
-    if (failed && outcome->error != EAGAIN && outcome->error != EINTR)
-        return;
     bool over = outcome->waited && is_over(call, plan, outcome);
-    if (plan->asks_peer && facts->has_peer)
-        plan->fault.source = &facts->peer;
     if (!over)
         fault_plan(facts, &questions, plan);
     if (plan->delay != 0 && !inject_delay(call, plan->delay, outcome))
@@ -49,15 +45,21 @@ static void follow_rules(const struct call *call, struct fault_facts *facts, str
         inject_action(call, plan, outcome); /* else there was nothing that a fault can be done to */
 }
 
-/* Try the rules, and do what they say. Out of line: most calls are left alone. */
+/* Find out what the rules look at, and follow them. Out of line: most calls are left alone. */
 __attribute__((noinline)) static void try_rules(const struct call *call, struct fault_plan *plan,
                                                 struct outcome *outcome)
 {
     struct fault_facts facts = {.call = call, .type = connection_type(outcome->word), .may_sleep = !query_filtered()};
     if (facts.type == 0)
         facts.type = -1;
-    follow_rules(call, &facts, plan, outcome);
-    plan->fault.source = NULL; /* was one of the facts, which end here */
+    const bool failed = plan->asks_peer && !inject_find_peer(call, outcome, &facts);
+    /* An error of the socket's that the look took off is not covered up. */
+    if (failed && outcome->error != EAGAIN && outcome->error != EINTR)
+        return;
+    if (plan->asks_peer && facts.has_peer)
+        plan->fault.source = &facts.peer;
+    follow_rules(call, &facts, failed, plan, outcome);
+    plan->fault.source = NULL; /* it is among the facts */
 }
 
 /* A child of vfork has its parent's memory, and may have anything under its parent's numbers: what rules count is not

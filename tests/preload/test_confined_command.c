@@ -4,14 +4,17 @@
 
 #include <criterion/criterion.h>
 #include <signal.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
 TestSuite(confined_command, .init = harness_begin, .fini = harness_end);
 
+/* The counters of a build that counts lines are longer: none of their files is to be cut short. */
 static void little_files(void)
 {
+    setenv("GCOV_PREFIX", "/dev/null", 1);
     set_limit((int)RLIMIT_FSIZE, 2000);
 }
 

@@ -175,6 +175,15 @@ Test(deadline, gathering_ends_where_the_policy_lets_it)
     }
 }
 
+/* The length of the address is what one receive makes of it, however many there were: none, of a nameless peer. */
+Test(deadline, gathering_gives_the_address_once)
+{
+    struct finished job = RUN(.argv = {"deadlines", "way=gathered", "timeout=60000", "from=1"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "result"), 8);
+    cr_expect_eq(said(&job, "address_length"), 0);
+}
+
 /* What was gathered waits for the deadline at the longest, and a cancellation with it: without one it is returned. */
 Test(deadline, gathering_ends_where_the_deadline_is_taken_away)
 {

@@ -227,6 +227,17 @@ Test(fault, interruptions_below_the_retry_are_absorbed)
                      " 10/0a -1/4 10/0k\n", "where nothing is retried");
 }
 
+/* After the call has waited to see from whom the datagram is, which is part of its time. */
+Test(fault, interruptions_of_one_that_has_waited_are_absorbed)
+{
+    cr_expect_str_eq(
+        RECEIVES("*:interrupt=2:peer=127.0.0.1", "kind=udp", "send=0", "late=1", "count=1", "timeout=60000"),
+        " 10/0a\n");
+    struct ring ring = read_receives(trace_path());
+    cr_expect_eq(retries_of(&ring), 2);
+    free_ring(&ring);
+}
+
 /* ---- datagrams ---- */
 
 Test(fault, truncate_cuts_datagrams)

@@ -3,12 +3,8 @@
 
 #include <criterion/criterion.h>
 #include <errno.h>
-#include <limits.h>
-#include <stdatomic.h>
 #include <string.h>
-#include <sys/mman.h>
-#include <sys/stat.h>
-#include <unistd.h>
+#include <sys/socket.h>
 
 TestSuite(rare, .init = harness_begin, .fini = harness_end);
 
@@ -48,7 +44,7 @@ Test(rare, process_by_clone)
     cr_assert_eq(ring.count, 4);
     for (long long i = 0; i < 3; i++)
         cr_expect_eq(ring.records[i].pid, said(&job, "child"));
-    cr_expect_eq(ring.records[3].pid, job.pid);
+    cr_expect_eq(ring.records[3].pid, (uint32_t)job.pid);
     free_ring(&ring);
 }
 
@@ -73,6 +69,36 @@ Test(rare, thread_that_does_not_start)
     struct ring ring = read_receives(trace_path());
     expect_complete(&ring);
     cr_expect_eq(ring.count, 2);
+    free_ring(&ring);
+}
+
+Test(rare, sockets_made_past_libc)
+{
+    struct finished job = RUN(.argv = {"rare", "raw"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "received"), 2);
+    cr_expect_eq(said(&job, "answered"), 1);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    cr_expect_str_eq(events_of(&ring), "<caRRR>");
+    cr_assert_eq(ring.count, 7);
+    cr_expect_eq(ring.records[1].port, said(&job, "port"), "connected to");
+    cr_expect_eq(ring.records[2].local_port, said(&job, "port"), "accepted at");
+    for (long long i = 3; i < 5; i++)
+        cr_expect_eq(ring.records[i].socket_type, SOCK_STREAM);
+    free_ring(&ring);
+}
+
+Test(rare, receives_first_in_a_child_of_vfork)
+{
+    struct finished job = RUN(.argv = {"rare", "vfork"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "received"), 3);
+    struct ring ring = read_receives(trace_path());
+    expect_complete(&ring);
+    cr_assert_eq(ring.count, 5);
+    for (long long i = 2; i < 5; i++)
+        cr_expect_eq(ring.records[i].pid, said(&job, "process"), "not the child's");
     free_ring(&ring);
 }
 

@@ -7,7 +7,7 @@
  *                 SO_OOBINLINE; apart=1 the urgent one when the first 4 have been received. tick=0: at once
  *   way=gathered  is another process: to a receive of 8 with MSG_WAITALL it sends SIGUSR1, whose handler has
  *                 SA_RESTART, 3 bytes, SIGTERM, whose handler has not, and, where that did not end it, 5 bytes;
- *                 remove=1 takes SO_RCVTIMEO away and sends SIGUSR1 in place of SIGTERM
+ *                 remove=1 takes SO_RCVTIMEO away and sends SIGUSR1 in place of SIGTERM; from=1 asks for the address
  *   way=stopped   is another process: it stops this one, for=MS */
 #include "ticks.h"
 
@@ -19,7 +19,7 @@ static volatile sig_atomic_t ticks;
 static atomic_bool received;
 static int fds[2];
 static long taken, new_timeout, send_after;
-static bool apart, removes;
+static bool apart, removes, asks_address;
 
 static void on_tick(int signal)
 {
@@ -116,8 +116,12 @@ static void receive_once(size_t length, int flags)
     char buffer[16];
     uint64_t begin = nanoseconds(CLOCK_MONOTONIC);
     errno = 0;
-    ssize_t result = recv(fds[0], buffer, length, flags);
+    struct sockaddr_storage address;
+    socklen_t room = sizeof address;
+    ssize_t result = asks_address ? recvfrom(fds[0], buffer, length, flags, (struct sockaddr *)&address, &room)
+                                  : recv(fds[0], buffer, length, flags);
     int error = errno;
+    say("address_length", room);
     say("elapsed_us", (long long)(nanoseconds(CLOCK_MONOTONIC) - begin) / 1000);
     say("result", result);
     say("errno", result < 0 ? error : 0);
@@ -166,6 +170,7 @@ int main(int argc, char **argv)
     send_after = number(argv, "send-after", 0);
     apart = number(argv, "apart", 0) != 0;
     removes = number(argv, "remove", 0) != 0;
+    asks_address = number(argv, "from", 0) != 0;
     if (urgent)
         tcp_pair(fds, NULL);
     else

@@ -52,14 +52,52 @@ static void dissolve(void)
     for (int i = 0; i < 2; i++) {
         int other = bound(AF_INET, SOCK_DGRAM, &others[i], &length);
         const struct sockaddr none = {.sa_family = AF_UNSPEC};
+        if (i == 0) { /* there is none yet; and a port of the kernel's choice goes with it, unless it is bound to */
+            must(connect(fd, &none, sizeof none) == 0, "dissolve what is not there");
+            must(bind(fd, (struct sockaddr *)&own, length) == 0, "bind");
+        }
         must(i == 1 || connect(fd, (struct sockaddr *)&others[0], length) == 0, "connect");
-        /* A port of the kernel's choice goes with the peer. */
-        must(i == 0 || (connect(fd, &none, sizeof none) == 0 && bind(fd, (struct sockaddr *)&own, length) == 0),
-             "dissolve");
+        must(i == 0 || connect(fd, &none, sizeof none) == 0, "dissolve");
         send_and_await(other, "x", 1, fd, &own, length);
         must(recv(fd, &byte, 1, 0) == 1, "recv");
         say(i == 0 ? "first" : "second", ntohs(((struct sockaddr_in *)&others[i])->sin_port));
     }
+}
+
+/* Sockets that are made past libc, as by a library with its own system calls: nobody has seen of what kind they are. */
+static void make_past_libc(void)
+{
+    struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+    socklen_t length = sizeof address;
+    int fds[2], listener = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+    fds[1] = (int)syscall(SYS_socket, AF_INET, SOCK_STREAM, 0);
+    must(bind(listener, (struct sockaddr *)&address, length) == 0 && listen(listener, 1) == 0, "listen");
+    must(getsockname(listener, (struct sockaddr *)&address, &length) == 0, "getsockname");
+    must(connect(fds[1], (struct sockaddr *)&address, length) == 0, "connect");
+    fds[0] = accept(listener, NULL, NULL);
+    say("port", ntohs(address.sin_port));
+    say("received", exchange(fds, 2));
+    must(send(fds[0], "x", 1, 0) == 1, "send");
+    char byte;
+    say("answered", recv(fds[1], &byte, 1, 0));
+}
+
+/* A child of vfork that receives before its parent ever did, which nobody has told that it is a process of its own. */
+static void receive_in_vfork_first(void)
+{
+    int fds[2], status;
+    pair(SOCK_STREAM, fds);
+    pid_t process = _Fork();
+    if (process == 0) {
+        pid_t child = vfork();
+        if (child == 0)
+            _exit(exchange(fds, 2) == 2 ? 0 : 1);
+        must(waitpid(child, &status, 0) == child && status == 0, "vfork");
+        say("received", exchange(fds, 3));
+        _exit(0);
+    }
+    must(waitpid(process, &status, 0) == process && status == 0, "_Fork");
+    say("process", process);
 }
 
 static void *receive_in_thread(void *fds)
@@ -75,7 +113,8 @@ static void fail_to_start_a_thread(void)
     pthread_t thread;
     int fds[2];
     pair(SOCK_STREAM, fds);
-    must(pthread_attr_init(&huge) == 0 && pthread_attr_setstacksize(&huge, SIZE_MAX / 4 * 3) == 0, "stack size");
+    const size_t too_large = sizeof(size_t) == 8 ? SIZE_MAX >> 18 : SIZE_MAX / 8 * 7;
+    must(pthread_attr_init(&huge) == 0 && pthread_attr_setstacksize(&huge, too_large) == 0, "stack size");
     say("error", pthread_create(&thread, &huge, receive_in_thread, fds));
     must(pthread_create(&thread, NULL, receive_in_thread, fds) == 0 && pthread_join(thread, NULL) == 0, "thread");
 }
@@ -104,9 +143,14 @@ static void name_many(void)
 
 int main(int argc, char **argv)
 {
-    static const struct way ways[] = {{"names", read_by_other_names},     {"exit", exit_at_once},
-                                      {"clone", clone_process},           {"dissolve", dissolve},
-                                      {"thread", fail_to_start_a_thread}, {"many", name_many}};
+    static const struct way ways[] = {{"names", read_by_other_names},
+                                      {"exit", exit_at_once},
+                                      {"clone", clone_process},
+                                      {"dissolve", dissolve},
+                                      {"thread", fail_to_start_a_thread},
+                                      {"many", name_many},
+                                      {"raw", make_past_libc},
+                                      {"vfork", receive_in_vfork_first}};
     (void)argc;
     return show_way(ways, COUNT_OF(ways), argv);
 }

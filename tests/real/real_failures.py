@@ -119,6 +119,9 @@ class Memory(Failures):
     def test_stats(self):
         for form in "text", "json", "prometheus":
             self.fail_each("stats", "--format", form, self.trace)
+        lossy = self.path("lossy")
+        self.run_busy(lossy, "--size=64K", "--full=stop")
+        self.fail_each("stats", lossy)
 
     def test_control(self):
         self.fail_each("control", self.trace, "--fault=*:eof", "--fault=*:short=1", statuses=(1, 2))
@@ -163,6 +166,12 @@ class Kernel(Failures):
             for command in "show", "stats", "control", "check":
                 what = self.plain if command == "check" else self.trace
                 self.expect(self.failing_call(out, injected, command, what, "-o", out), 1, f"{out}: {phrase}")
+
+    def test_output_is_too_large(self):
+        """Of a limit on file sizes there is a signal as well, which would end the command without a word."""
+        out = self.write("out", "")
+        self.expect(self.failing_call(out, "write:error=EFBIG:signal=XFSZ", "show", self.trace, "-o", out), 1,
+                    f"{out}: cannot be written: File too large")
 
     def test_output_is_not_ready(self):
         """The descriptor is shared, and somebody made it non-blocking."""

@@ -16,7 +16,7 @@ import tempfile
 
 import services
 import transparent
-from system_calls import by_connection, kind_of, own_calls
+from system_calls import by_connection, differences, kind_of, own_calls
 from transparent import CONFINED_WAYS, NATIVE, STRACE, UP_TO_CHANCE, WAYS, numbers_up_to_chance
 
 CONNECTIONS = int(os.environ.get("RECVSHIM_TEST_CONNECTIONS", "60"))
@@ -195,10 +195,12 @@ class Servers(transparent.Transparency):
         """Of two runs: the same sequences on the connections, no other kinds of calls, and as many of each."""
         (connections, others), (again, others_again) = map(by_connection, orders)
         connections, again = map(collections.Counter, (connections, again))
-        differ = [f"{name}: {count} connections: {' '.join(calls)}" for name, more in (
-            ("only natively", connections - again), ("not natively", again - connections))
-            for calls, count in more.items()]
+        missing, differ = connections - again, []
+        for calls, count in (again - connections).items():
+            changes = [differences(like, calls, None, None) for like in missing or [()]]
+            differ += [f"{count} connections:", *min(changes, key=len)]
         self.assertFalse(differ, "\n".join(differ))
+        self.assertFalse(missing)
         self.assertEqual(set(map(kind_of, others_again)) - set(map(kind_of, others)), set())
         up_to_chance = {*UP_TO_CHANCE[64], *server.up_to_chance}
         counted, counted_again = counts(others, up_to_chance), counts(others_again, up_to_chance)

@@ -251,6 +251,25 @@ Test(read, takes_an_empty_slot_for_an_older_one)
     references_free(&references);
 }
 
+/* Where a shard has so many slots, a position has too few bits for as many laps as a slot could tell apart. */
+Test(read, bounds_the_positions_of_a_large_shard)
+{
+    struct recvshim_header header = fixture_header();
+    header.shards = 1;
+    header.slots = UINT64_C(1) << 19;
+    struct trace trace;
+    struct reader reader;
+    struct references references = {0};
+    cr_assert_null(trace_map(fixture_file(&header, 0), TRACE_CONTROL, &trace).what);
+    atomic_store(&trace.cursors[0].cursor, UINT64_C(1) << 58);
+    reader_init(&reader, &trace, READER_OLDEST);
+    cr_assert(reader_collect(&reader, &references));
+    cr_assert(reader.damaged);
+    reader_free(&reader);
+    references_free(&references);
+    trace_close(&trace);
+}
+
 /* A slot that stays busy must not make what is put aside grow with every lap. */
 Test(read, bounds_what_is_put_aside)
 {

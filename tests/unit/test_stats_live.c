@@ -119,6 +119,25 @@ Test(stats_live, redraws_a_terminal_in_place)
     close(terminal);
 }
 
+/* What sets a colour takes no room. */
+Test(stats_live, draws_in_colour)
+{
+    struct trace trace = sample_trace();
+    int terminal, slave;
+    struct winsize window = {.ws_row = 50, .ws_col = 250};
+    char text[1 << 14] = "";
+    cr_assert_eq(openpty(&terminal, &slave, NULL, NULL, &window), 0);
+    pid_t pid = start((char *[]){"recvshim", "stats", "--interval=0.01", "--color=always", path, NULL}, slave, slave);
+    close(slave);
+    read_until(terminal, text, sizeof text, "\033[31m");
+    trace_close(&trace);
+    char rest[256];
+    while (read(terminal, rest, sizeof rest) > 0)
+        ;
+    cr_assert_eq(wait_status(pid), 0);
+    close(terminal);
+}
+
 Test(stats_live, counts_the_rows_that_a_long_line_takes)
 {
     struct trace trace = sample_trace();
