@@ -291,6 +291,10 @@ queues error-queue-of-a-stream
 queues nothing-asked-for
 queues peeked
 queues empty-datagrams
+rare names
+rare exit
+rare dissolve
+rare thread
 readback
 scope_seen
 shut reading
