@@ -60,21 +60,15 @@ EXPORT_RECEIVE ssize_t recvfrom(int fd, void *buffer, size_t length, int flags, 
     return plain ? receive_concluded(&call, &begun) : receive(&call);
 }
 
-/* What is not there the kernel refuses: it is not looked at here. */
 static inline struct call call_of_message(int fd, struct msghdr *message, int flags, bool time64)
 {
-    struct call call = {.which = RECVSHIM_CALL_RECVMSG,
-                        .form = RECVSHIM_CALL_RECVMSG,
-                        .time64 = time64,
-                        .fd = fd,
-                        .flags = flags,
-                        .length = CALL_WHOLE,
-                        .message = message};
-    if (call_may_follow(message)) {
-        call.address = message->msg_name;
-        call.address_length = &message->msg_namelen;
-    }
-    return call;
+    return (struct call){.which = RECVSHIM_CALL_RECVMSG,
+                         .form = RECVSHIM_CALL_RECVMSG,
+                         .time64 = time64,
+                         .fd = fd,
+                         .flags = flags,
+                         .length = CALL_WHOLE,
+                         .message = message};
 }
 
 static inline ssize_t message_received(struct msghdr *message, ssize_t result)
@@ -87,8 +81,11 @@ static inline ssize_t message_received(struct msghdr *message, ssize_t result)
 static ssize_t receive_message(int fd, struct msghdr *message, int flags, bool time64)
 {
     struct call call = call_of_message(fd, message, flags, time64);
-    if (!call_may_follow(message))
-        return next_receive(&call, 0, flags);
+    /* What is not there the kernel refuses: it is not looked at before. */
+    if (!receive_is_handled(RECVSHIM_CALL_RECVMSG) || !call_may_follow(message))
+        return message_received(message, next_receive(&call, 0, flags));
+    call.address = message->msg_name;
+    call.address_length = &message->msg_namelen;
     return message_received(message, receive(&call));
 }
 
@@ -110,6 +107,7 @@ EXPORT_RECEIVE ssize_t recvmsg(int fd, struct msghdr *message, int flags)
         return plain_recorded(RECVSHIM_CALL_RECVMSG, fd, flags, message->msg_iov->iov_len, &begun);
     struct call call = call_of_message(fd, message, flags, false);
     call.address = name; /* what came may lie where the header did */
+    call.address_length = &message->msg_namelen;
     return message_received(message, receive_concluded(&call, &begun));
 }
 

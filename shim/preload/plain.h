@@ -19,7 +19,7 @@
 /* Whether it is one, so far. */
 static inline bool plain_begins(enum recvshim_call which, int fd, int flags, struct receive_begun *begun)
 {
-    bool handled = (receive_settings.calls >> which & 1U) != 0 && !receive_settings.duration;
+    bool handled = receive_is_handled(which) && !receive_settings.duration;
     if (__builtin_expect(!handled || fault_possible() || thread_self.vfork_depth != 0 || thread_self.error == NULL, 0))
         return false;
     begun->traced = recorder_tracing();

@@ -274,11 +274,6 @@ RETURNS_AFTER_SYSTEM_CALL __attribute__((noinline)) static ssize_t receive_with_
     return result;
 }
 
-static inline bool is_handled(const struct call *call)
-{
-    return (receive_settings.calls >> call->which & 1U) != 0;
-}
-
 static inline uint64_t identified_word(int fd)
 {
     uint64_t word = word_of(fd);
@@ -289,7 +284,7 @@ static inline uint64_t identified_word(int fd)
 
 RETURNS_AFTER_SYSTEM_CALL __attribute__((noinline)) ssize_t receive(const struct call *call)
 {
-    if (__builtin_expect(!is_handled(call), 0))
+    if (__builtin_expect(!receive_is_handled(call->which), 0))
         return next_receive(call, 0, call->flags);
     uint64_t word = identified_word(call->fd);
     if (__builtin_expect(wants_source(call, word), 0))
@@ -417,7 +412,8 @@ static void finish_messages(const struct call *call, const struct outcome *all, 
 int receive_messages(const struct call *call)
 {
     const struct messages *messages = call->messages;
-    if (!is_handled(call) || messages->count == 0 || !call_may_follow(messages->each) || !is_timeout(call))
+    if (!receive_is_handled(call->which) || messages->count == 0 || !call_may_follow(messages->each) ||
+        !is_timeout(call))
         return (int)next_receive(call, 0, call->flags);
     uint64_t word = identified_word(call->fd);
     if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word) && !query_filtered())

@@ -12,6 +12,11 @@
 /* Set once, by the constructor; the defaults hold for calls before it. */
 extern struct settings receive_settings;
 
+static inline bool receive_is_handled(enum recvshim_call which)
+{
+    return (receive_settings.calls >> which & 1U) != 0;
+}
+
 /* Make the call, with all that the settings ask for. Returns and sets errno as the call does. */
 ssize_t receive(const struct call *call);
 
@@ -19,7 +24,7 @@ ssize_t receive(const struct call *call);
  * programs nearly all are. */
 static inline bool receive_passes_on(enum recvshim_call which, int fd)
 {
-    return (receive_settings.calls >> which & 1U) == 0 || connection_type(connection_word(fd)) == CONNECTION_NONE;
+    return !receive_is_handled(which) || connection_type(connection_word(fd)) == CONNECTION_NONE;
 }
 
 /* The same as receive() for a read or readv that may be one of a socket. */
