@@ -130,12 +130,17 @@ void inject_edges_awaited(void)
     atomic_store_explicit(&edges_awaited, true, memory_order_relaxed);
 }
 
+static enum recvshim_call form_of_look(const struct call *call)
+{
+    return call->which == RECVSHIM_CALL_RECVFROM ? RECVSHIM_CALL_RECVFROM : RECVSHIM_CALL_RECV;
+}
+
 /* Wait until something is there to be received, as the call would. Returns false where the call is over by that. */
 static bool await_data(const struct call *call, struct outcome *outcome)
 {
     char byte;
     inject_look(&(struct call){.which = call->which,
-                               .form = RECVSHIM_CALL_RECV,
+                               .form = form_of_look(call),
                                .fd = call->fd,
                                .flags = call->flags,
                                .buffer = &byte,
@@ -151,7 +156,7 @@ static void shorten(const struct call *call, const struct fault_plan *plan, stru
 {
     struct call less = *call;
     const bool is_counted = plan->rule.times != 0;
-    bool shorter = plan->fault.value < buffers_size(call) && (!is_counted || inject_may_look(call));
+    bool shorter = plan->fault.value < buffers_size(call) && (!is_counted || inject_may_look(call, form_of_look(call)));
     if (shorter && is_counted && !await_data(call, outcome)) {
         if (outcome->result == 0)
             end(call, outcome);

@@ -3,6 +3,7 @@
 #include "address.h"
 #include "connection.h"
 #include "endpoints.h"
+#include "kernel.h"
 #include "query.h"
 #include "receive.h"
 #include "report.h"
@@ -43,10 +44,11 @@ void inject_obtain(const struct call *call, struct outcome *outcome)
         receive_obtain(call, outcome);
 }
 
-bool inject_may_look(const struct call *call)
+bool inject_may_look(const struct call *call, enum recvshim_call form)
 {
-    const unsigned int calls = 1U << RECVSHIM_CALL_RECV | 1U << RECVSHIM_CALL_RECVFROM;
-    return (calls >> call->which & 1U) != 0 || !query_filtered();
+    const unsigned int either = 1U << RECVSHIM_CALL_RECV | 1U << RECVSHIM_CALL_RECVFROM;
+    const unsigned int same = KERNEL_RECV_IS_RECVFROM ? either : 1U << form;
+    return (same >> call->which & 1U) != 0 || !query_filtered();
 }
 
 void inject_look(const struct call *call, struct outcome *outcome)
@@ -86,7 +88,8 @@ __attribute__((noinline)) static bool look_at_source(const struct call *call, st
 bool inject_find_peer(const struct call *call, struct outcome *outcome, struct fault_facts *facts)
 {
     facts->has_peer = peer_of(call->fd, outcome->word, &facts->peer);
-    if (facts->has_peer || (call->flags & (MSG_ERRQUEUE | MSG_OOB)) != 0 || !inject_may_look(call))
+    if (facts->has_peer || (call->flags & (MSG_ERRQUEUE | MSG_OOB)) != 0 ||
+        !inject_may_look(call, RECVSHIM_CALL_RECVFROM))
         return true;
     facts->type = inject_type(call);
     return facts->type != SOCK_DGRAM || look_at_source(call, outcome, facts);

@@ -1,20 +1,16 @@
 #include "source.h"
 
+#include "kernel.h"
 #include "next.h"
 #include "query.h"
 
 #include "trace/calls.h"
 
 #include <limits.h>
-#include <sys/syscall.h>
 
 /* The forms that become another system call where they have an address: a look-up, which is not made where none may be.
- * Of a recv libc makes a recvfrom, but on i386, where it is a socketcall of its own. */
-#ifdef SYS_socketcall
-#define BECOME_ANOTHER (CALLS_ON_FILES | 1U << RECVSHIM_CALL_RECV)
-#else
-#define BECOME_ANOTHER CALLS_ON_FILES
-#endif
+ */
+#define BECOME_ANOTHER (CALLS_ON_FILES | (KERNEL_RECV_IS_RECVFROM ? 0 : 1U << RECVSHIM_CALL_RECV))
 
 /* A recvfrom looks at less than a read of what is too long to be read (access_ok). */
 bool source_can_be_lent(const struct call *call)

@@ -3,6 +3,7 @@
 #include "ticks.h"
 
 #include <linux/filter.h>
+#include <linux/net.h>
 #include <linux/seccomp.h>
 #include <stdatomic.h>
 #include <stddef.h>
@@ -172,23 +173,41 @@ static void show_reset(void)
     say("after", receive_by(call, fds[0], buffer, sizeof buffer, 0, NULL, NULL));
 }
 
+#define FIRST_ARGUMENT offsetof(struct seccomp_data, args[0]) /* its lower half: little-endian */
+
 /* Datagrams and a stream under a filter that lets nothing pass but the call itself. */
 static void show_filtered(void)
 {
+    /* What libc makes of each; on i386 some are one call, whose first argument tells them apart. */
     static const struct {
         const char *call;
-        unsigned int number;
-    } numbers[] = {{"recv", SYS_recvfrom},     {"recvfrom", SYS_recvfrom}, {"recvmsg", SYS_recvmsg},
-                   {"recvmmsg", SYS_recvmmsg}, {"read", SYS_read},         {"readv", SYS_readv}};
-    unsigned int own = 0;
+        unsigned int number, argument;
+    } numbers[] = {
+#ifdef SYS_socketcall
+        {"recv", SYS_socketcall, SYS_RECV},
+        {"recvfrom", SYS_socketcall, SYS_RECVFROM},
+        {"recvmsg", SYS_socketcall, SYS_RECVMSG},
+        {"recvmmsg", SYS_recvmmsg_time64, 0},
+#else
+        {"recv", SYS_recvfrom, 0},   {"recvfrom", SYS_recvfrom, 0},
+        {"recvmsg", SYS_recvmsg, 0}, {"recvmmsg", SYS_recvmmsg, 0},
+#endif
+        {"read", SYS_read, 0},
+        {"readv", SYS_readv, 0},
+    };
+    unsigned int own = 0, argument = 0;
     for (size_t i = 0; i < sizeof numbers / sizeof numbers[0]; i++)
-        if (strcmp(call, numbers[i].call) == 0)
+        if (strcmp(call, numbers[i].call) == 0) {
             own = numbers[i].number;
+            argument = numbers[i].argument;
+        }
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, own, 3, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 2, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 1, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_write, 5, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_exit_group, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, own, 0, 2),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, argument != 0 ? FIRST_ARGUMENT : offsetof(struct seccomp_data, nr)),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, argument != 0 ? argument : own, 1, 0),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_KILL_PROCESS),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };
