@@ -61,7 +61,12 @@ static void check_others(void)
     check("epoll_ctl", epoll_ctl(epoll, EPOLL_CTL_ADD, client, &event), 0);
     check("shutdown", shutdown(client, SHUT_WR), 0);
     check("close", close(client), 0);
-    check("close_range", close_range((unsigned)fds[0], (unsigned)fds[1], 0), 0);
+    int closed = close_range((unsigned)fds[0], (unsigned)fds[1], 0);
+    if (closed != 0 && errno == ENOSYS) { /* before Linux 5.9 */
+        closed = 0;
+        errno = 4242;
+    }
+    check("close_range", closed, 0);
     FILE *stream = fdopen(accepted, "r");
     must(stream != NULL, "fdopen");
     errno = 4242;
