@@ -78,7 +78,8 @@ static inline ssize_t message_received(struct msghdr *message, ssize_t result)
     return result;
 }
 
-static ssize_t receive_message(int fd, struct msghdr *message, int flags, bool time64)
+/* Out of line: its code and its frame are no matter of a plain receive. */
+__attribute__((noinline)) static ssize_t receive_message(int fd, struct msghdr *message, int flags, bool time64)
 {
     struct call call = call_of_message(fd, message, flags, time64);
     /* What is not there the kernel refuses: it is not looked at before. */
