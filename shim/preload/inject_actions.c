@@ -130,7 +130,7 @@ void inject_edges_awaited(void)
     atomic_store_explicit(&edges_awaited, true, memory_order_relaxed);
 }
 
-static enum recvshim_call form_of_look(const struct call *call)
+static uint8_t form_of_look(const struct call *call)
 {
     return call->which == RECVSHIM_CALL_RECVFROM ? RECVSHIM_CALL_RECVFROM : RECVSHIM_CALL_RECV;
 }

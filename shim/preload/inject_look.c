@@ -44,7 +44,7 @@ void inject_obtain(const struct call *call, struct outcome *outcome)
         receive_obtain(call, outcome);
 }
 
-bool inject_may_look(const struct call *call, enum recvshim_call form)
+bool inject_may_look(const struct call *call, uint8_t form)
 {
     const unsigned int either = 1U << RECVSHIM_CALL_RECV | 1U << RECVSHIM_CALL_RECVFROM;
     const unsigned int same = KERNEL_RECV_IS_RECVFROM ? either : 1U << form;

@@ -9,9 +9,9 @@
 /* The socket's type, as SOCK_STREAM, asked for where it is not known; 0 where it cannot be told. May change errno. */
 int inject_type(const struct call *call);
 
-/* Whether there can be a look, of that form, at what is there before the call: a filter of seccomp that lets the call
- * itself pass may expect no other. */
-bool inject_may_look(const struct call *call, enum recvshim_call form);
+/* Whether there can be a look, of that form (an enum recvshim_call), at what is there before the call: a filter of
+ * seccomp that lets the call itself pass may expect no other. */
+bool inject_may_look(const struct call *call, uint8_t form);
 
 /* Wait as the call would, and look at what comes: `call` with a buffer of our own, and whose time has begun. */
 void inject_look(const struct call *call, struct outcome *outcome);
