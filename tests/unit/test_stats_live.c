@@ -97,6 +97,17 @@ Test(stats_live, ends_with_a_signal_and_with_its_reader)
     cr_assert_str_eq(said, "");
 }
 
+/* Nobody writes to the trace any more, so the command ends; what it still draws is read, lest it wait for that. */
+static void expect_end(struct trace *trace, int terminal, pid_t pid)
+{
+    char rest[256];
+    trace_close(trace);
+    while (read(terminal, rest, sizeof rest) > 0)
+        ;
+    cr_assert_eq(wait_status(pid), 0);
+    close(terminal);
+}
+
 Test(stats_live, redraws_a_terminal_in_place)
 {
     struct trace trace = sample_trace();
@@ -111,12 +122,7 @@ Test(stats_live, redraws_a_terminal_in_place)
     strcpy(text, "");
     read_until(terminal, text, sizeof text, "\033[H\033[J");
     cr_assert_null(strstr(text, "losses"), "no more than its three rows");
-    trace_close(&trace);
-    char rest[256];
-    while (read(terminal, rest, sizeof rest) > 0)
-        ;
-    cr_assert_eq(wait_status(pid), 0);
-    close(terminal);
+    expect_end(&trace, terminal, pid);
 }
 
 /* What sets a colour takes no room. */
@@ -130,12 +136,7 @@ Test(stats_live, draws_in_colour)
     pid_t pid = start((char *[]){"recvshim", "stats", "--interval=0.01", "--color=always", path, NULL}, slave, slave);
     close(slave);
     read_until(terminal, text, sizeof text, "\033[31m");
-    trace_close(&trace);
-    char rest[256];
-    while (read(terminal, rest, sizeof rest) > 0)
-        ;
-    cr_assert_eq(wait_status(pid), 0);
-    close(terminal);
+    expect_end(&trace, terminal, pid);
 }
 
 Test(stats_live, counts_the_rows_that_a_long_line_takes)
@@ -168,12 +169,7 @@ Test(stats_live, counts_the_rows_that_a_long_line_takes)
         }
     }
     cr_assert_eq(rows, 6, "the first ones stay where they can be read: %s", text);
-    trace_close(&trace);
-    char rest[256];
-    while (read(terminal, rest, sizeof rest) > 0)
-        ;
-    cr_assert_eq(wait_status(pid), 0);
-    close(terminal);
+    expect_end(&trace, terminal, pid);
 }
 
 Test(stats_live, replaces_a_file_whole)
