@@ -15,9 +15,10 @@
 
 #define MEMBERS_MAX    4096
 #define DEPARTURES_MAX (1U << 20)
-#define SHARE          100       /* of the time is what looking takes at most, in the long run */
-#define CREDIT_NS      20000000  /* and what it may take at once: most children are started early */
-#define JOINING_NS     100000000 /* from the loading of the library to its constructor */
+#define SHARE          100                   /* of the time is what looking takes at most, in the long run */
+#define CREDIT_NS      20000000              /* and what it may take at once: most children are started early */
+#define LOST_UNNAMED   (FAMILY_LOST_MAX + 1) /* a member's `lost`, of one of `lost_more` */
+#define JOINING_NS     100000000             /* from the loading of the library to its constructor */
 
 void family_begin(struct family *family, const struct trace *trace, const struct process_list *known, pid_t pid,
                   uint64_t since)
@@ -110,11 +111,13 @@ static void note_program(struct family *family, const char *path)
         snprintf(family->programs[family->program_count++], PATH_MAX, "%s", path);
 }
 
-/* Count it with others like it, once: a program that is just being started may be seen in two states. */
+/* Count it with others like it, once: a program that is just being started may be seen in two states. The end of each
+ * is then explained, of the one that is named and of those that are only counted. */
 static void note_lost(struct family *family, struct member *member, const struct running *running,
                       enum inspect_verdict verdict, const char *reason)
 {
     member->state = MEMBER_LOST;
+    note_departure(family, (uint32_t)member->pid, clock_now());
     for (size_t i = 0; i < family->lost_count; i++) {
         struct lost *lost = &family->lost[i];
         if (lost->verdict == verdict && strcmp(lost->program, running->program) == 0) {
@@ -124,7 +127,8 @@ static void note_lost(struct family *family, struct member *member, const struct
         }
     }
     if (family->lost_count == FAMILY_LOST_MAX) {
-        family->lost_more++;
+        family->lost_more += member->lost == 0;
+        member->lost = member->lost == 0 ? LOST_UNNAMED : member->lost;
         return;
     }
     struct lost *lost = &family->lost[family->lost_count++];
@@ -358,14 +362,6 @@ static bool was_traced(const struct family *family, const struct process *proces
     return member != NULL && member->kept >= process->start;
 }
 
-static bool is_lost(const struct family *family, pid_t pid)
-{
-    for (size_t i = 0; i < family->lost_count; i++)
-        if (family->lost[i].pid == pid)
-            return true;
-    return false;
-}
-
 /* Whether the entry is a process's last, and nobody knows what became of it. */
 static bool has_vanished(const struct family *family, size_t index)
 {
@@ -373,7 +369,7 @@ static bool has_vanished(const struct family *family, size_t index)
     pid_t pid = (pid_t)process->pid;
     bool last = index + 1 == family->known->count || process[1].pid != process->pid;
     return last && process->start >= family->since && pid > 0 && !has_departed(family, process) &&
-           !is_lost(family, pid) && !was_traced(family, process) && (pid == family->pid || kill(pid, 0) != 0);
+           !was_traced(family, process) && (pid == family->pid || kill(pid, 0) != 0);
 }
 
 static bool say_lost(const struct family *family, const struct family_end *end)

@@ -28,7 +28,7 @@ struct member {
         MEMBER_LOST,
     } state;
     uint64_t apart; /* when it was first found to have the library and not the trace; 0: it was not */
-    size_t lost;    /* of the family's `lost`, from 1, what it is counted with; 0: it is not */
+    size_t lost;    /* of the family's `lost`, from 1, what it is counted with; 0: it is not counted */
     uint64_t seen;  /* traced, at the last look; 0: not then */
     uint64_t kept;  /* at the look before, in the same image: it did not just pass through it */
 };

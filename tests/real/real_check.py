@@ -498,10 +498,14 @@ class Running:
     def wait_for_looks(self):
         """Until recvshim has looked at its children several times: it does nothing else that reads."""
         before = self.reads()
+        self.wait_for(lambda: self.reads() >= before + LOOKS)
+
+    @staticmethod
+    def wait_for(condition):
         deadline = time.monotonic() + LIMIT
-        while self.reads() < before + LOOKS:
+        while not condition():
             if time.monotonic() > deadline:
-                raise AssertionError("recvshim does not look")
+                raise AssertionError("the condition does not come true")
             time.sleep(0.01)
 
     def end(self):
@@ -550,18 +554,48 @@ class Children(Check):
         python = f'/usr/bin/python3 -c "{without_any}" {self.plain}'
         self.expect_lost(self.lose("sh", "-c", f"{python}; true"), self.plain, phrase)
 
+    def lose_several(self, commands, then=None):
+        """What is said of some that run at once, all looked at; `then` has one of them become another program."""
+        said = self.path("said")
+        with open(said, "w", encoding="ascii"):
+            others = "".join(f"{command} <&3 >>{said} & " for command in commands)
+        with Running([self.recvshim, "run", "-o", "/dev/null", "--", "sh", "-c",
+                      f"exec 3<&0; {others} echo ready; wait"], self.environment) as running:
+            self.wait_for_all(running, said, len(commands))
+            if then is not None:
+                then()
+                self.wait_for_all(running, said, len(commands) + 1)
+            _, remarks = running.end()
+        return remarks
+
+    def wait_for_all(self, running, said, count):
+        def are_ready():
+            with open(said, encoding="ascii") as file:
+                return file.read().count("ready\n") == count
+
+        running.wait_for(are_ready)
+        for _ in range(1 + count // 2):  # the first look into a process takes some 20 reads; LOOKS are 200
+            running.wait_for_looks()
+
     def test_several(self):
-        path = self.build("static-children", "-static")
-        other = f"{path} wait <&3 >/dev/null &"
-        remarks = self.lose("sh", "-c", f"exec 3<&0; {other} {other} {path} wait; wait")
+        """Like each other, and traced until they lose the library: nothing is said of their end."""
+        remarks = self.lose_several([f"env -i {self.plain} wait"] * 3)
         self.assertEqual(len(remarks), 1, remarks)
-        self.assertRegex(remarks[0], r"process \d+ \(.*static-children\) and 2 more like it was not traced")
+        self.assertRegex(remarks[0], r"process \d+ \(.*plain\) and 2 more like it was not traced")
 
     def test_very_many(self):
-        """So many kinds of processes are told of, the others counted."""
+        """So many kinds of processes are told of, the others counted; whoever becomes one kind after another, once."""
         paths = [shutil.copy(self.plain, self.path(f"kind{i}")) for i in range(34)]
-        others = "".join(f"env -i {path} wait <&3 >/dev/null & " for path in paths[1:])
-        remarks = self.lose("sh", "-c", f"exec 3<&0; {others} env -i {paths[0]} wait; wait", times=20)
+        fifo = self.path("fifo")
+        os.mkfifo(fifo)
+        changing = f"env -i sh -c 'echo ready; read line <{fifo}; exec {paths[0]} wait'"
+
+        def change():
+            with open(fifo, "w", encoding="ascii") as file:
+                file.write("\n")
+
+        remarks = self.lose_several([*(f"env -i {path} wait" for path in paths[1:]), changing], change)
+        self.assertEqual(len(remarks), 33, remarks)
         self.assertRegex(remarks[32], r"^recvshim: \w+: 2 more processes were not traced$", remarks)
 
     def test_without_the_trace(self):
