@@ -111,11 +111,20 @@ static void note_program(struct family *family, const char *path)
         snprintf(family->programs[family->program_count++], PATH_MAX, "%s", path);
 }
 
+/* What was read of one that ended meanwhile, or became another program, tells nothing: its environment is empty. */
+static bool is_still_there(const struct member *member)
+{
+    struct member now = {.pid = member->pid};
+    return read_stat(&now) && now.born == member->born && is_same_image(member, &now);
+}
+
 /* Count it with others like it, once: a program that is just being started may be seen in two states. The end of each
  * is then explained, of the one that is named and of those that are only counted. */
 static void note_lost(struct family *family, struct member *member, const struct running *running,
                       enum inspect_verdict verdict, const char *reason)
 {
+    if (!is_still_there(member))
+        return;
     member->state = MEMBER_LOST;
     note_departure(family, (uint32_t)member->pid, clock_now());
     for (size_t i = 0; i < family->lost_count; i++) {

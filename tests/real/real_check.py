@@ -642,6 +642,14 @@ class Children(Check):
         for command in ((self.plain, "wait"), ("sh", "-c", f"{self.plain} wait; true"), ("sh", "-c", killed)):
             self.assertEqual([line for line in self.lose(*command) if " was seen" not in line], [], command)
 
+    def test_ends_while_looked_into(self):
+        """Between what is read of a process and what is read next, it ends or becomes another program."""
+        slowly = ["strace", "-qq", "-o", "/dev/null", "-e", "trace=getdents64", "-e", "inject=getdents64:delay_exit=500"]
+        loop = "i=0; while [ $i -lt 1000 ]; do /bin/true; i=$((i + 1)); done"
+        done, remarks = self.run_quiet("sh", "-c", loop, before=slowly)
+        self.assertEqual(done.returncode, 0)
+        self.assertEqual([line for line in remarks if " was seen" not in line], [])
+
     def test_others_in_the_trace(self):
         """Who else writes to a trace with a name is none of ours, however they end."""
         trace = self.path("shared")
