@@ -18,6 +18,7 @@
 #define SHARE          100                   /* of the time is what looking takes at most, in the long run */
 #define CREDIT_NS      20000000              /* and what it may take at once: most children are started early */
 #define LOST_UNNAMED   (FAMILY_LOST_MAX + 1) /* a member's `lost`, of one of `lost_more` */
+#define EXITING        0x4                   /* of a process's flags: the kernel's PF_EXITING */
 #define JOINING_NS     100000000             /* from the loading of the library to its constructor */
 
 void family_begin(struct family *family, const struct trace *trace, const struct process_list *known, pid_t pid,
@@ -65,7 +66,8 @@ void family_observe(void *context, const struct recvshim_record *record)
 
 /* ---- looking ---- */
 
-/* proc_pid_stat(5). Returns false where it is gone: also as a zombie, of which nothing else can be read. */
+/* proc_pid_stat(5). Returns false where it is gone: also as a zombie, and before that once it has begun to end, as its
+ * memory goes first, and of one without memory nothing else can be read. */
 static bool read_stat(struct member *member)
 {
     char path[64], text[1024];
@@ -76,17 +78,18 @@ static bool read_stat(struct member *member)
     text[fread(text, 1, sizeof text - 1, file)] = '\0';
     fclose(file);
     char *name = strchr(text, '('), *end = strrchr(text, ')'), state;
+    unsigned flags;
     if (name == NULL || end == NULL)
         return false;
     *end = '\0';
     snprintf(member->comm, sizeof member->comm, "%.15s", name + 1);
-    /* Fields 3, 22 (starttime) and 28 (startstack), which is 0 where it may not be seen. */
+    /* Fields 3, 9 (flags), 22 (starttime) and 28 (startstack), which is 0 where it may not be seen. */
     /* NOLINTNEXTLINE(cert-err34-c): the kernel wrote these numbers. */
     return sscanf(end + 1,
-                  " %c %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64
+                  " %c %*s %*s %*s %*s %*s %u %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %*s %" SCNu64
                   " %*s %*s %*s %*s %*s %" SCNu64,
-                  &state, &member->born, &member->image) == 3 &&
-           state != 'Z' && state != 'X';
+                  &state, &flags, &member->born, &member->image) == 4 &&
+           state != 'Z' && state != 'X' && (flags & EXITING) == 0;
 }
 
 static bool is_same_image(const struct member *left, const struct member *right)
