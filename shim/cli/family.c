@@ -133,7 +133,8 @@ static void note_lost(struct family *family, struct member *member, const struct
     for (size_t i = 0; i < family->lost_count; i++) {
         struct lost *lost = &family->lost[i];
         if (lost->verdict == verdict && strcmp(lost->program, running->program) == 0) {
-            lost->others += member->lost != i + 1;
+            lost->others += lost->pid != 0 && member->lost != i + 1;
+            lost->pid = lost->pid != 0 ? lost->pid : running->pid;
             member->lost = i + 1;
             return;
         }
@@ -163,11 +164,35 @@ static void judge_hidden(struct family *family, struct member *member, const str
                   "library");
 }
 
-/* Whether it has the library, and the trace as well: by what it wrote there, or where its pid is another there (in a
- * pid namespace) by its maps. One that is neither may be about to join. */
+/* It has joined the trace after all, later than any that were seen: what was noted of it is taken back. */
+static void note_found(struct family *family, struct member *member)
+{
+    const size_t number = member->lost;
+    member->state = MEMBER_TRACED;
+    member->lost = 0;
+    if (number == 0 || number > family->lost_count)
+        return;
+    struct lost *lost = &family->lost[number - 1];
+    const bool alone = lost->others == 0;
+    lost->others -= !alone;
+    if (alone)
+        lost->pid = 0;
+    for (size_t i = 0; i < family->count && lost->pid == member->pid; i++)
+        if (family->members[i].lost == number && family->members[i].pid != member->pid)
+            lost->pid = family->members[i].pid;
+}
+
+/* Whether it has joined the trace: by what it wrote there, or where its pid is another there (in a pid namespace) by
+ * its maps. */
+static bool has_joined(const struct family *family, pid_t pid)
+{
+    return has_registered(family, pid) || locate_has(pid, family->trace) != LOCATE_NO;
+}
+
+/* Whether it has the library, and the trace as well. One that has not may be about to join. */
 static void judge_loaded(struct family *family, struct member *member, const struct running *running)
 {
-    if (has_registered(family, running->pid) || locate_has(running->pid, family->trace) != LOCATE_NO) {
+    if (has_joined(family, running->pid)) {
         note_program(family, running->program);
         member->state = MEMBER_TRACED;
     } else if (member->apart == 0) {
@@ -282,10 +307,12 @@ static bool look_at(struct family *family, size_t index)
     now.lost = before.lost;
     bool same = is_same_image(&before, &now);
     now.apart = same ? before.apart : 0;
-    if (same && before.state != MEMBER_NEW)
-        now.state = before.state;
-    else
+    if (!same || before.state == MEMBER_NEW)
         judge(family, &now);
+    else
+        now.state = before.state;
+    if (same && now.state == MEMBER_LOST && now.apart != 0 && has_joined(family, now.pid))
+        note_found(family, &now);
     now.seen = now.state == MEMBER_TRACED ? family->looked : 0;
     now.kept = same && now.seen != 0 ? before.seen : 0;
     family->members[index] = now;
@@ -390,7 +417,7 @@ static bool say_lost(const struct family *family, const struct family_end *end)
     for (size_t i = 0; i < family->lost_count; i++) {
         const struct lost *lost = &family->lost[i];
         char more[48] = "";
-        if (end->told && lost->pid == family->pid)
+        if (lost->pid == 0 || (end->told && lost->pid == family->pid))
             continue;
         if (lost->verdict == INSPECT_TRACEABLE && has_registered(family, lost->pid))
             continue; /* it was very slow to join */

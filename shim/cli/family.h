@@ -35,7 +35,7 @@ struct member {
 
 /* One that was not traced, and the others like it. */
 struct lost {
-    pid_t pid;
+    pid_t pid; /* 0: it was found after all */
     char comm[64];
     char program[PATH_MAX];
     enum inspect_verdict verdict;

@@ -97,6 +97,7 @@ static void do_cycle(void *context)
         repair(&feed->reader);
         feed->repaired = clock_now();
     }
+    const uint64_t begun = clock_now();
     if (!reader_collect(&feed->reader, &feed->waiting) || !process_list_update(&feed->processes, feed->trace) ||
         !references_sort(&feed->waiting)) {
         feed->out_of_memory = true;
@@ -109,11 +110,10 @@ static void do_cycle(void *context)
     /* What waits in the ring may be overrun there: with half a shard of it, order matters less than loss. */
     bool urgent = feed->waiting.count > feed->trace->header.slots / 2;
     if (cycle->live && !urgent && feed->trace->header.clock == CLOCK_MONOTONIC) {
-        /* The time after the collecting: nothing honest is in its future. What is would pile up if it were waited for.
-         */
-        uint64_t now = clock_now();
-        held = first_beyond(&feed->waiting, now - FEED_HOLD_NS);
-        end = first_beyond(&feed->waiting, now);
+        /* The time before the collecting, however long that takes: of what was there by then no shard lacks anything.
+         * And the time after it: nothing honest is in its future. What is would pile up if it were waited for. */
+        held = first_beyond(&feed->waiting, begun - FEED_HOLD_NS);
+        end = first_beyond(&feed->waiting, clock_now());
     }
     print_range(feed, 0, held);
     print_range(feed, end, feed->waiting.count);

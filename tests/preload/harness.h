@@ -3,6 +3,7 @@
 #define HARNESS_H
 
 #include "recvshim/trace.h"
+#include "tests/until.h"
 
 #include <stdbool.h>
 #include <stddef.h>

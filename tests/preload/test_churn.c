@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <unistd.h>
 
 TestSuite(churn, .init = harness_begin, .fini = harness_end);
 
@@ -97,11 +98,17 @@ static struct story *stories_of(const struct ring *ring, uint64_t *count)
 Test(churn, every_event_belongs_to_its_connection)
 {
     const char *wanted = getenv("RECVSHIM_TEST_CONNECTIONS");
-    long long connections = wanted == NULL ? 20000 : strtoll(wanted, NULL, 10), told = 0, tcp = 0;
+    /* Six records a connection at most, in as many shards as there may be CPUs, one of which may get all. Both their
+     * number and that of a shard's records are powers of two. */
+    long shards = 1;
+    while (shards < sysconf(_SC_NPROCESSORS_CONF))
+        shards *= 2;
+    long long connections = wanted == NULL ? 80000 / (shards > 4 ? shards : 4) : strtoll(wanted, NULL, 10);
+    long long told = 0, tcp = 0;
     char argument[64], size[64];
     snprintf(argument, sizeof argument, "connections=%lld", connections);
-    /* Six records a connection at most, in as many shards as there are CPUs, one of which may get all. */
-    snprintf(size, sizeof size, "RECVSHIM_SIZE=%lldM", 1 + connections * 6 * RECVSHIM_RECORD_SIZE * 4 / (1 << 20));
+    snprintf(size, sizeof size, "RECVSHIM_SIZE=%lldM",
+             1 + connections * 6 * RECVSHIM_RECORD_SIZE * 2 * shards / (1 << 20));
     struct finished job = RUN(.argv = {"churn", argument}, .env = {size, "RECVSHIM_FULL=stop"});
     cr_assert(exited_with(&job, 0));
     struct ring ring = read_trace(trace_path());

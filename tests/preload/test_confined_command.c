@@ -79,8 +79,39 @@ Test(confined_command, run_into_a_pid_namespace)
     if (not_permitted(&run))
         SKIP("pid namespaces are not permitted here");
     cr_expect(exited_with(&run, 0));
+    UNTIL (strstr(run.err, "was not traced") != NULL) /* where the command stood still it has not seen it */
+        run = RUN_COMMAND("run", "-o", path_of("events"), "/bin/sh", "-c", sleep);
     expect_line(&run, "sleep) was not traced: it has the library, but not this trace: ");
     run = RUN_COMMAND("run", "-o", path_of("events"), "--trace", trace_path(), "/bin/sh", "-c", sleep);
     cr_expect(exited_with(&run, 0));
     cr_expect_null(strstr(run.err, "was not traced"), "%s", run.err);
+}
+
+/* Those that have loaded the library may be slow to begin. */
+Test(confined_command, run_of_late_comers_into_a_pid_namespace)
+{
+    static const char sleep[] = "unshare --pid --fork --mount-proc sleep 1 || exit 77";
+    struct job job = {
+        .argv = {RECVSHIM_COMMAND, "run", "-o", path_of("events"), "--trace", trace_path(), "/bin/sh", "-c", sleep},
+        .env = {"RECVSHIM_LIBRARY=" RECVSHIM_LIBRARY},
+        .after = "lower_slow.so",
+        .native = true};
+    struct finished run = finish(start(&job));
+    if (not_permitted(&run))
+        SKIP("pid namespaces are not permitted here");
+    UNTIL (strstr(run.err, "was not traced") == NULL) /* where the command stood still it has not seen it join */
+        run = finish(start(&job));
+    cr_expect(exited_with(&run, 0));
+    cr_expect_null(strstr(run.err, "was not traced"), "%s", run.err);
+}
+
+/* What is found of a program that ends while it is looked at is not true of it. */
+Test(confined_command, run_of_many_that_end_at_once)
+{
+    static const char many[] = "i=0; while [ $i -lt 500 ]; do /bin/true; i=$((i+1)); done";
+    for (int i = 0; i < 4; i++) {
+        struct finished run = RUN_COMMAND("run", "-o", path_of("events"), "/bin/sh", "-c", many);
+        cr_expect(exited_with(&run, 0));
+        cr_expect_null(strstr(run.err, "was not traced"), "%s", run.err);
+    }
 }

@@ -1,14 +1,15 @@
 /* A receive under SO_RCVTIMEO (timeout=MS, 0 for none) and a ticking SIGALRM (tick=US), and what another thread does
  * meanwhile, from the second tick on:
  *   way=taken     sends a byte and takes it away again, fifty times: the receive is woken for nothing
- *   way=changed   sets SO_RCVTIMEO, to=MS; and, with send-after=N, sends a byte N ticks later
+ *   way=changed   sets SO_RCVTIMEO, to=MS; and, with send-after=N, sends a byte N ticks later. Says whether that was
+ *                 `in_time`: the receive, interrupted once more, slept again before the first time-out was over
  *   way=expiry    nothing: times=N receives, one after another
  *   way=urgent    sends 4 bytes, an urgent one and 4 more, to a receive of 12 with MSG_WAITALL; inline=1 with
  *                 SO_OOBINLINE; apart=1 the urgent one when the first 4 have been received. tick=0: at once
  *   way=gathered  is another process: to a receive of 8 with MSG_WAITALL it sends SIGUSR1, whose handler has
  *                 SA_RESTART, 3 bytes, SIGTERM, whose handler has not, and, where that did not end it, 5 bytes;
  *                 remove=1 takes SO_RCVTIMEO away and sends SIGUSR1 in place of SIGTERM; from=1 asks for the address
- *   way=stopped   is another process: it stops this one, for=MS */
+ *   way=stopped   is another process: it stops this one, for=MS; `in_time` is, before the time-out was over */
 #include "ticks.h"
 
 #include <pthread.h>
@@ -16,10 +17,21 @@
 #include <sys/wait.h>
 
 static volatile sig_atomic_t ticks;
-static atomic_bool received;
 static int fds[2];
-static long taken, new_timeout, send_after;
+static long timeout, taken, new_timeout, send_after;
 static bool apart, removes, asks_address;
+
+/* Of both processes, where there are two. */
+static struct {
+    volatile uint64_t begun; /* before it sleeps for the first time */
+    atomic_bool received, late;
+} *receive;
+
+/* Told as soon as it is known that the receive goes on. */
+static void note_time(void)
+{
+    receive->late = nanoseconds(CLOCK_MONOTONIC) - receive->begun >= (uint64_t)timeout * 1000000;
+}
 
 static void on_tick(int signal)
 {
@@ -36,13 +48,15 @@ static void set_timeout(long milliseconds)
 /* At the latest when there is nothing left to be interrupted. */
 static void await_tick(int number)
 {
-    while (ticks < number && !received)
+    while (ticks < number && !receive->received)
         nanosleep(&(struct timespec){.tv_nsec = 100000}, NULL);
 }
 
-/* The receiver runs only when this thread sleeps (see below): both halves of a round come before it looks. */
+/* The receiver runs only when this thread sleeps (see below): both halves of a round come before it looks. Where that
+ * is permitted, nobody else runs between them either. */
 static void *take(void *unused)
 {
+    sched_setscheduler(0, SCHED_FIFO, &(struct sched_param){.sched_priority = 1});
     await_tick(2);
     for (int i = 0; i < 50; i++) {
         char byte;
@@ -57,6 +71,9 @@ static void *change(void *unused)
 {
     await_tick(2);
     set_timeout(new_timeout);
+    await_tick(ticks + 2); /* the second comes once it sleeps after the first */
+    if (timeout != 0)
+        note_time();
     if (send_after != 0) {
         await_tick(ticks + (int)send_after);
         must(write(fds[1], "x", 1) == 1, "write");
@@ -78,8 +95,9 @@ static void *send_urgent(void *unused)
 static void stop_receiver(pid_t receiver, long milliseconds)
 {
     int file = open_syscall_file(receiver);
-    AWAIT(is_blocked(file), "the receive");
+    AWAIT(is_blocked(file) || receive->received, "the receive");
     kill(receiver, SIGSTOP);
+    note_time();
     nanosleep(&(struct timespec){milliseconds / 1000, milliseconds % 1000 * 1000000}, NULL);
     kill(receiver, SIGCONT);
 }
@@ -114,7 +132,7 @@ static void signal_gathering(pid_t receiver)
 static void receive_once(size_t length, int flags)
 {
     char buffer[16];
-    uint64_t begin = nanoseconds(CLOCK_MONOTONIC);
+    uint64_t begin = receive->begun = nanoseconds(CLOCK_MONOTONIC);
     errno = 0;
     struct sockaddr_storage address;
     socklen_t room = sizeof address;
@@ -125,6 +143,7 @@ static void receive_once(size_t length, int flags)
     say("elapsed_us", (long long)(nanoseconds(CLOCK_MONOTONIC) - begin) / 1000);
     say("result", result);
     say("errno", result < 0 ? error : 0);
+    receive->received = true;
     if (progress != NULL)
         progress->returned++;
 }
@@ -165,7 +184,9 @@ int main(int argc, char **argv)
     const char *way = option(argv, "way", "");
     bool urgent = strcmp(way, "urgent") == 0;
     setpgid(0, 0); /* AWAIT ends the group */
-    long timeout = number(argv, "timeout", 0);
+    receive = mmap(NULL, sizeof *receive, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    must(receive != MAP_FAILED, "mmap");
+    timeout = number(argv, "timeout", 0);
     new_timeout = number(argv, "to", 0);
     send_after = number(argv, "send-after", 0);
     apart = number(argv, "apart", 0) != 0;
@@ -183,10 +204,7 @@ int main(int argc, char **argv)
     pid_t child = 0, receiver = getpid();
     bool has_thread = true;
     if (strcmp(way, "taken") == 0) {
-        cpu_set_t here;
-        CPU_ZERO(&here);
-        CPU_SET((size_t)sched_getcpu(), &here);
-        must(sched_setaffinity(0, sizeof here, &here) == 0, "affinity");
+        stay_on_this_cpu();
         thread = start_undisturbed(take, NULL);
         must(sched_setscheduler(0, SCHED_IDLE, &(struct sched_param){0}) == 0, "SCHED_IDLE");
     } else if (strcmp(way, "changed") == 0) {
@@ -224,7 +242,7 @@ int main(int argc, char **argv)
         receive_once(8, MSG_WAITALL);
     else
         receive_once(1, 0);
-    received = true;
+    receive->received = true;
     if (has_thread)
         pthread_join(thread, NULL);
     if (by_timer)
@@ -235,5 +253,6 @@ int main(int argc, char **argv)
         waitpid(child, NULL, 0);
     say("ticks", ticks);
     say("taken", taken);
+    say("in_time", !receive->late);
     return 0;
 }

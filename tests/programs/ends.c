@@ -223,5 +223,6 @@ static const struct way ways[] = {
 int main(int argc, char **argv)
 {
     (void)argc;
+    stay_on_this_cpu();
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
 }

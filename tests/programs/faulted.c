@@ -12,7 +12,6 @@
  *   elapsed=1        tells how many milliseconds the calls took in all; intact=1: whether the stream is the one sent */
 #include "victim.h"
 
-#include <sys/ioctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
 
@@ -108,14 +107,6 @@ static void receive_all(int fd)
     must(write(STDOUT_FILENO, "\n", 1) == 1, "write");
 }
 
-/* Of datagrams it is the first that a receive may find or not: each of the others is waited for. */
-static void await_all(int fd, long messages, long bytes)
-{
-    int arrived = 0;
-    while (messages > 0 && ioctl(fd, FIONREAD, &arrived) == 0 && arrived < bytes)
-        sched_yield();
-}
-
 static void show(void)
 {
     const char *kind = option(arguments, "kind", "tcp");
@@ -127,7 +118,9 @@ static void show(void)
     long send = number(arguments, "send", 3), size = number(arguments, "size", 10);
     for (long i = 0; i < send; i++)
         send_message(i, size, is_stream(kind));
-    await_all(fd, send, is_stream(kind) ? send * size : 1);
+    /* Of datagrams it is the first that a receive may find or not: each of the others is waited for. */
+    if (send > 0)
+        wait_for_bytes(fd, is_stream(kind) ? send * size : 1);
     if (number(arguments, "close", 0) != 0)
         close(sender);
     pthread_t thread;
@@ -141,6 +134,7 @@ static void show(void)
 int main(int argc, char **argv)
 {
     (void)argc;
+    stay_on_this_cpu();
     arguments = argv + 1;
     if (number(arguments, "early", 0) != 0)
         show();

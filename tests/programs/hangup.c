@@ -154,6 +154,7 @@ static const struct {
 
 int main(int argc, char **argv)
 {
+    stay_on_this_cpu();
     for (size_t i = 0; argc == 2 && i < sizeof ways / sizeof ways[0]; i++) {
         if (strcmp(argv[1], ways[i].name) == 0) {
             ways[i].show();

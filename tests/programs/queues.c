@@ -120,6 +120,7 @@ static const struct way ways[] = {
 int main(int argc, char **argv)
 {
     (void)argc;
+    stay_on_this_cpu();
     dprintf(STDOUT_FILENO, "seen");
     int status = show_way(ways, sizeof ways / sizeof ways[0], argv);
     dprintf(STDOUT_FILENO, "\n");

@@ -4,9 +4,6 @@
  * loaded kernel brings later would be received by another one. */
 #include "victim.h"
 
-#include <sched.h>
-#include <sys/ioctl.h>
-
 #define THREADS     4
 #define CONNECTIONS 3
 #define RECEIVES    40
@@ -40,8 +37,7 @@ static void fill(const int fds[2])
     static const char data[] = "12345678";
     for (int i = 0; i < RECEIVES; i++)
         must(send(fds[1], data, MOST, 0) == MOST, "send");
-    for (int there = 0; there < RECEIVES * MOST; sched_yield())
-        must(ioctl(fds[0], FIONREAD, &there) == 0, "FIONREAD");
+    wait_for_bytes(fds[0], RECEIVES * MOST);
 }
 
 static void *receive_all(void *argument)

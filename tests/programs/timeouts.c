@@ -92,10 +92,26 @@ static void connect_in_a_namespace(void)
     close(listener);
 }
 
+static unsigned sent_again(void)
+{
+    struct tcp_info info;
+    socklen_t length = sizeof info;
+    must(getsockopt(fds[0], IPPROTO_TCP, TCP_INFO, &info, &length) == 0, "TCP_INFO");
+    return info.tcpi_retransmits;
+}
+
+/* Once TCP has heard of the route that is, by what it sent again, however late that was made: then it is to give up. */
+static void give_up(void)
+{
+    const unsigned before = sent_again();
+    while (sent_again() == before)
+        usleep(1000);
+    set(TCP_USER_TIMEOUT, 1);
+}
+
 /* The peer's address goes away, with a byte of ours under way: what is sent again then finds no route. */
 static void remove_the_peer(void)
 {
-    set(TCP_USER_TIMEOUT, 500);
     deafen(fds[1]);
     must(send(fds[0], "x", 1, 0) == 1, "send");
     int control = socket(AF_INET, SOCK_DGRAM, 0);
@@ -109,6 +125,7 @@ static void no_route(void)
 {
     connect_in_a_namespace();
     remove_the_peer();
+    give_up();
     watch();
 }
 
@@ -123,6 +140,7 @@ static void unreachable(void)
     int control = socket(AF_INET, SOCK_DGRAM, 0);
     must(ioctl(control, SIOCADDRT, &route) == 0, "SIOCADDRT");
     close(control);
+    give_up();
     watch();
 }
 

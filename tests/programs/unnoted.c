@@ -4,7 +4,7 @@
  *   by=kernel       by a system call, and by another a socket is made there
  *   by=socketpair   by a system call, and libc's socketpair makes one there
  * A byte is received from the stream before, and from whatever has its number then. */
-#include "victim.h"
+#include "ticks.h"
 
 #include <linux/filter.h>
 #include <linux/seccomp.h>
@@ -55,9 +55,9 @@ static void by_freopen_under_a_filter(void)
     must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
     must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "PR_SET_SECCOMP");
     handle(SIGALRM, on_tick, 0);
-    tick(10000);
+    begin_ticks(10000);
     ssize_t result = read(fds[0], &byte, 1);
-    tick(0);
+    end_ticks();
     say("file", result);
 }
 

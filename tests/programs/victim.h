@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/time.h>
@@ -78,6 +79,24 @@ static inline void wait_for(int fd, short events)
     must(poll(&socket, 1, -1) == 1, "poll");
 }
 
+/* The same for so many bytes of a stream, or of the first datagram: poll tells of an end that comes before them, too. */
+static inline void wait_for_bytes(int fd, long bytes)
+{
+    for (int there = 0; there < bytes; sched_yield())
+        must(ioctl(fd, FIONREAD, &there) == 0, "FIONREAD");
+}
+
+/* On this CPU alone from here on, with all that the thread starts. What a thread of many CPUs sends over loopback while
+ * they are busy may arrive in another order, and be seen when the kernel has half done with it: one CPU brings one after
+ * the other, and runs nobody meanwhile. */
+static inline void stay_on_this_cpu(void)
+{
+    cpu_set_t here;
+    CPU_ZERO(&here);
+    CPU_SET((size_t)sched_getcpu(), &here);
+    must(sched_setaffinity(0, sizeof here, &here) == 0, "sched_setaffinity");
+}
+
 /* What a process or thread may sleep in: a receive, the wait of one that is retried, and the delay of a rule. */
 enum { IN_RECEIVE = 1, IN_WAIT = 2, IN_DELAY = 4 };
 
@@ -114,19 +133,25 @@ static inline int sleeps_in(const char *text)
            is_one_of(number, waits, COUNT_OF(waits)) * IN_WAIT | is_one_of(number, delays, COUNT_OF(delays)) * IN_DELAY;
 }
 
+/* The same by its path; -1 where the process or thread is there no more. */
+static inline int blocked_in(const char *path)
+{
+    char text[32];
+    int fd = open(path, O_RDONLY);
+    ssize_t length = read(fd, text, sizeof text - 1);
+    close(fd);
+    if (length <= 0)
+        return -1;
+    text[length] = '\0';
+    return sleeps_in(text);
+}
+
 /* Until it sleeps in one of these. */
 static inline void wait_until_blocked(const char *path, int where)
 {
-    for (;;) {
-        char text[32];
-        int fd = open(path, O_RDONLY);
-        ssize_t length = read(fd, text, sizeof text - 1);
-        close(fd);
-        must(length > 0, path);
-        text[length] = '\0';
-        if ((sleeps_in(text) & where) != 0)
-            return;
-        sched_yield();
+    for (int found = 0; (found & where) == 0; sched_yield()) {
+        found = blocked_in(path);
+        must(found >= 0, path);
     }
 }
 

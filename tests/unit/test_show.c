@@ -1,6 +1,7 @@
 /* `recvshim show`, and the command as a whole, as a user meets them. */
 #include "fixture.h"
 #include "shell.h"
+#include "tests/until.h"
 
 #include <criterion/criterion.h>
 #include <fcntl.h>
@@ -188,11 +189,16 @@ Test(show, follows_without_progress)
     struct trace recording;
     cr_assert_null(trace_open(path, TRACE_RECORD, &recording).what);
     int terminal;
+    char shown[80];
+    struct stat status;
+    snprintf(shown, sizeof shown, "%s/shown", directory);
     pid_t pid = forkpty(&terminal, NULL, NULL, NULL);
     if (pid < 0)
         cr_skip_test("no terminal may be made here"); /* and -1 would be signalled as everybody */
     if (pid == 0)
-        execl(COMMAND_PATH, "recvshim", "show", "-f", path, "-o", "/dev/null", NULL);
+        execl(COMMAND_PATH, "recvshim", "show", "-f", path, "-o", shown, NULL);
+    while (stat(shown, &status) != 0 || status.st_size == 0) /* it hears signals by then */
+        usleep(10000);
     for (int64_t i = 0; i < 15; i++) {
         struct recvshim_record record = fixture_record((uint64_t)i + 1000000100, i);
         fixture_store(&recording, 0, &record);
@@ -205,6 +211,22 @@ Test(show, follows_without_progress)
         length += got;
     cr_assert_null(strchr(text, '%'), "%s", text);
     close(terminal);
+    unlink(shown);
+}
+
+/* What a command says of its progress on a terminal. */
+static void read_progress(char *command, char *text, size_t size)
+{
+    int terminal, slave, out = memfd_create("out", MFD_CLOEXEC);
+    memset(text, 0, size);
+    cr_assert_eq(openpty(&terminal, &slave, NULL, NULL, NULL), 0);
+    cr_assert_eq(wait_status(start((char *[]){"recvshim", command, path, NULL}, out, slave)), 0);
+    cr_assert_gt(lseek(out, 0, SEEK_END), 0);
+    close(slave);
+    for (ssize_t length = 0, got; (got = read(terminal, text + length, size - 1 - (size_t)length)) > 0;)
+        length += got;
+    close(terminal);
+    close(out);
 }
 
 /* What is soon done has none, on a terminal either. */
@@ -213,17 +235,10 @@ Test(show, has_no_progress_at_once)
     make_trace();
     char *const commands[] = {"show", "stats"};
     for (size_t i = 0; i < 2; i++) {
-        int terminal, slave, out = memfd_create("out", MFD_CLOEXEC);
         char text[1 << 12] = "";
-        cr_assert_eq(openpty(&terminal, &slave, NULL, NULL, NULL), 0);
-        cr_assert_eq(wait_status(start((char *[]){"recvshim", commands[i], path, NULL}, out, slave)), 0);
-        cr_assert_gt(lseek(out, 0, SEEK_END), 0);
-        close(slave);
-        for (ssize_t length = 0, got; (got = read(terminal, text + length, sizeof text - 1 - (size_t)length)) > 0;)
-            length += got;
+        UNTIL (strchr(text, '%') == NULL)
+            read_progress(commands[i], text, sizeof text);
         cr_assert_null(strchr(text, '%'), "%s", text);
-        close(terminal);
-        close(out);
     }
 }
 
