@@ -419,8 +419,9 @@ static bool say_lost(const struct family *family, const struct family_end *end)
         char more[48] = "";
         if (lost->pid == 0 || (end->told && lost->pid == family->pid))
             continue;
-        if (lost->verdict == INSPECT_TRACEABLE && has_registered(family, lost->pid))
-            continue; /* it was very slow to join */
+        bool hidden = lost->program[0] == '\0';
+        if ((lost->verdict == INSPECT_TRACEABLE || hidden) && has_registered(family, lost->pid))
+            continue; /* it was very slow to join, or had itself protected before that was known */
         if (lost->others > 0)
             snprintf(more, sizeof more, " and %zu more like it", lost->others);
         message("%s: process %d (%s)%s was not traced: it %s", end->name, (int)lost->pid,
