@@ -141,11 +141,13 @@ def started(log, command, end=signal.SIGTERM, **options):
         yield server
     finally:
         if server.poll() is None:
-            os.kill(program_of(server.pid), end)
+            with contextlib.suppress(ProcessLookupError):  # it may end by itself just now
+                os.kill(program_of(server.pid), end)
         try:
             server.wait(timeout=LIMIT)
         except subprocess.TimeoutExpired:
-            os.kill(program_of(server.pid), signal.SIGKILL)
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(program_of(server.pid), signal.SIGKILL)
             server.wait()
             raise
 

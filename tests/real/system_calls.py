@@ -11,9 +11,15 @@ BEGIN = 'write(-1, "main", 4)'  # victim library confined.so makes it as a progr
 
 LINE = re.compile(r"(\d+) +\[ *(\d+)\] (\w+\(.*)")  # a thread, the number of a call, and the call
 MAKES_CHILD = re.compile(r"(?:clone3?|v?fork)\(.* = (\d+)$")
-OF_IDS = re.compile(r"(?:clone3?|v?fork|wait\w+|get\w*[pgst]id|set\w*id|\w*kill|rt_\w*sigqueueinfo|"
-                    r"set_tid_address|exit|"
-                    r"sched_\w+|prlimit64|futex|pidfd_open|openat|open|readlink|recvmsg|sendmsg|getsockopt|unshare)\(")
+# What an id of a process or thread stands behind: other numbers may be the same.
+BEFORE_IDS = [re.compile(rf"({before})(\d+)\b") for before in (
+    r"^(?:wait4|get(?:pg|s)id|setpgid|\w*kill|rt_\w*sigqueueinfo|pidfd_open|sched_\w+|prlimit64)\(-?",
+    r"^(?:tgkill|rt_tgsigqueueinfo|setpgid|waitid)\([^,]+, -?",
+    r"^futex(?:_time64)?\([^,]+, [^,]+, ",
+    r"^(?:clone3?|v?fork|wait4|get(?:p|pp|pg|s|t)id|setsid|set_tid_address)\(.*\) += ",
+    r"\b\w*[pt]id=\[?",
+    r"\"/proc/", r"/task/",
+)]
 # What differs between two native runs.
 VARIES = [(re.compile(pattern), by) for pattern, by in (
     (r"^(\w+)_time64\(", r"\1("),  # of i386
@@ -72,8 +78,8 @@ def tell_apart(lines):
 def settle(call, labels, directory):
     """The same text for a call that is the same."""
     call = call.replace(directory, "DIRECTORY")
-    if OF_IDS.match(call):
-        call = re.sub(r"\b\d+\b", lambda number: f"<{labels[number[0]]}>" if number[0] in labels else number[0], call)
+    for before in BEFORE_IDS:
+        call = before.sub(lambda found: f"{found[1]}<{labels[found[2]]}>" if found[2] in labels else found[0], call)
     for pattern, by in VARIES:
         call = pattern.sub(by, call)
     return re.sub(r"\) += ", ") = ", call)

@@ -8,6 +8,7 @@ import http.server
 import os
 import threading
 
+import finished
 import services
 import transparent
 from transparent import NATIVE, WAYS
@@ -56,7 +57,7 @@ class Programs(transparent.Transparency):
         request, page = (os.path.join(self.directory, name) for name in ("request", "page"))
         with open(request, "w", encoding="ascii") as file:
             file.write("GET / HTTP/1.0\r\n\r\n")
-        self.compare_kinds(["socat", "-t", "9", f"OPEN:{request},rdonly!!CREATE:{page}",
+        self.compare_kinds(["socat", "-t", str(finished.LIMIT), f"OPEN:{request},rdonly!!CREATE:{page}",
                             f"TCP:127.0.0.1:{self.serve()}"], "")
         with open(page, encoding="ascii", newline="") as file:
             self.assertEqual(file.read().split("\r\n\r\n")[1], PAGE)

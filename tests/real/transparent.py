@@ -52,10 +52,11 @@ UP_TO_CHANCE = {
 }
 
 
-def numbers_up_to_chance(size):
+def numbers_of(names, size):
+    """Of calls of a program of so many bits."""
     with open(f"/usr/include/{os.uname().machine}-linux-gnu/asm/unistd_{size}.h", encoding="ascii") as header:
         numbers = dict(re.findall(r"#define __NR_(\w+) (\d+)", header.read()))
-    return {numbers[name] for name in UP_TO_CHANCE[size]}
+    return {numbers[name] for name in names}
 
 
 def bits():
@@ -94,7 +95,7 @@ class Transparency(unittest.TestCase):
 
     def survive(self, command, numbers, ended):
         """A filter that allows just these calls."""
-        numbers = numbers.union(numbers_up_to_chance(bits()))
+        numbers = numbers | numbers_of(UP_TO_CHANCE[bits()], bits())
         again = self.confine(NATIVE, command, numbers)
         self.assertEqual(again.returncode, ended.returncode, "the filter is too strict")
         for label, way in CONFINED_WAYS.items():
