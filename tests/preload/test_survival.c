@@ -4,27 +4,24 @@
 #include <criterion/criterion.h>
 #include <fcntl.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/mman.h>
 #include <unistd.h>
 
 TestSuite(survival, .init = harness_begin, .fini = harness_end);
 
-enum { KILLS = 200, MOST = 4000 };
-/* Should the test be kept from its kill for long, the program stops here: even one of 64 shards has room for it.
- */
-#define LIMIT "4096"
+enum { KILLS = 200, WITHIN_US = 2000 };
+/* Should it get as far before it is killed, the program stops here: even one of 64 shards has room for it. */
+#define LIMIT "1024"
 
-/* Wait for the program to have received so many, kill it, and return what it had counted. */
-static long long kill_after(const char *shared, volatile uint64_t *count, uint64_t threshold)
+/* Run a program that is killed so long after its first receive, and return what it had counted. */
+static long long kill_after(const char *shared, volatile uint64_t *count, unsigned microseconds)
 {
+    char delay[16];
+    snprintf(delay, sizeof delay, "%u", microseconds);
     *count = 0;
-    struct running running =
-        start(&(struct job){.argv = {"counted", shared, LIMIT}, .env = {"RECVSHIM_SIZE=32M", RECEIVES_ONLY}});
-    while (*count < threshold)
-        ;
-    kill(running.pid, SIGKILL);
-    struct finished job = finish(running);
+    struct finished job = RUN(.argv = {"counted", shared, LIMIT, delay}, .env = {"RECVSHIM_SIZE=8M", RECEIVES_ONLY});
     cr_assert(killed_by(&job, SIGKILL), "%s", job.err);
     return (long long)*count;
 }
@@ -40,7 +37,7 @@ Test(survival, killed_at_random_moments)
     cr_assert(count != MAP_FAILED);
     unsigned seed = (unsigned)getpid();
     for (int i = 0; i < KILLS; i++) {
-        long long counted = kill_after(shared, count, 1 + (uint64_t)rand_r(&seed) % MOST);
+        long long counted = kill_after(shared, count, 1 + (unsigned)rand_r(&seed) % WITHIN_US);
         struct ring ring = read_trace(trace_path());
         cr_assert_eq(ring.torn, 0);
         cr_assert_eq(ring.dropped, 0);

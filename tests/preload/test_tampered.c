@@ -154,10 +154,13 @@ Test(tampered, spoilt_while_in_use)
 {
     static const char *const parts[] = {"header", "control", "counters", "rules", "cursors", "the rest"};
     enum { ROUNDS = 4, SPOILS = 60 };
+    char until[256];
+    snprintf(until, sizeof until, "until=%s", path_of("over"));
     for (int part = 0; part < 6; part++) {
         uint64_t state = (uint64_t)part + 1;
         unlink(trace_path());
-        struct running running = start(&(struct job){.argv = {"threads", "threads=3", "each=100000"},
+        unlink(path_of("over"));
+        struct running running = start(&(struct job){.argv = {"threads", "threads=3", "each=1000", until},
                                                      .env = {"RECVSHIM_SIZE=256K", "RECVSHIM_FULL=overwrite"}});
         struct ring ring = read_once_written();
         struct recvshim_layout layout =
@@ -166,13 +169,12 @@ Test(tampered, spoilt_while_in_use)
         int fd = open(trace_path(), O_RDWR);
         char good[sizeof(struct recvshim_header)];
         cr_assert_eq(pread(fd, good, sizeof good, 0), (ssize_t)sizeof good);
-        int met = 0;
         for (int round = 0; round < ROUNDS; round++) {
             char where[64];
             snprintf(where, sizeof where, "%s, round %d", parts[part], round);
             for (int i = 0; i < SPOILS; i++)
                 spoil(fd, &layout, part, &state);
-            met += runs(&running);
+            cr_expect(runs(&running), "%s: it is in use", where);
             struct finished job = RUN(.argv = {"calls"});
             expect_unharmed(&job, where);
             expect_read_or_refused("show", NULL, where);
@@ -183,11 +185,11 @@ Test(tampered, spoilt_while_in_use)
                          (ssize_t)sizeof good); /* each round gets as far as the maps */
         }
         close(fd);
+        close(open(path_of("over"), O_WRONLY | O_CREAT, 0600));
         struct finished job = finish(running);
-        cr_expect_gt(met, 0, "%s: it ended before anything was spoilt: let it receive more", parts[part]);
         cr_expect(exited_with(&job, 0), "%s", parts[part]);
-        cr_expect_eq(said(&job, "received0") + said(&job, "received1") + said(&job, "received2"), 300000, "%s",
-                     parts[part]);
+        cr_expect_eq(said(&job, "received0") + said(&job, "received1") + said(&job, "received2"),
+                     said(&job, "sent0") + said(&job, "sent1") + said(&job, "sent2"), "%s", parts[part]);
         cr_expect_str_empty(job.err);
         expect_read_or_refused("show", "--follow", parts[part]); /* it ends, because nobody writes */
     }

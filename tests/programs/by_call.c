@@ -100,6 +100,7 @@ static void show_timeout(void)
     end_ticks();
     say("result", result);
     say("expired", result < 0 && error == EAGAIN);
+    say("ticks", ticks);
 }
 
 /* Once the main thread waits by poll, as it does after an interruption. */

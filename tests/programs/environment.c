@@ -3,7 +3,7 @@
  * where it lies there is a title way=rewritten    settings of the library are others     way=null         a child
  * becomes a program without any
  */
-#include "victim.h"
+#include "ticks.h"
 
 #include <sys/wait.h>
 
@@ -57,9 +57,9 @@ int main(int argc, char **argv)
         return exchange(fds, 2) != 2 || environ[0] != NULL;
     spoil(option(argv, "way", "cleared"), argv);
     handle(SIGALRM, on_tick, 0);
-    tick(10000);
+    begin_ticks(10000);
     say("interrupted", recv(fds[0], &byte, 1, 0));
-    tick(0);
+    end_ticks();
     pid_t child = fork();
     if (child == 0) {
         int own[2]; /* as a tick may have brought more than one byte */

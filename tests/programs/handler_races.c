@@ -53,8 +53,9 @@ static void *install(void *unused)
 
 static void *raise_often(void *unused)
 {
-    while (!over)
+    do
         pthread_kill(pthread_self(), SIGUSR1);
+    while (!over);
     return unused;
 }
 

@@ -7,13 +7,15 @@
  *   nonblock-at=N O_NONBLOCK, set by the Nth tick's handler
  *   restart-until=N  the handler has SA_RESTART until the Nth tick is to come
  *   peek-off=N    SO_PEEK_OFF                                met=1         the socket has received before
- *   no-poll=1     by RLIMIT_NOFILE, which poll(2) holds its count against */
+ *   no-poll=1     by RLIMIT_NOFILE, which poll(2) holds its count against
+ * Says when the first two ticks came, counted from the receive's beginning; 0 for one that did not. */
 #include "ticks.h"
 
 #include <sys/resource.h>
 #include <sys/wait.h>
 
 static volatile sig_atomic_t ticks;
+static volatile uint64_t tick_times[2];
 static long send_at, bytes, timeout_at, nonblock_at, restart_until;
 static int receiver, peer;
 
@@ -28,6 +30,8 @@ static void set_timeout(int fd, long milliseconds)
 static void on_tick(int signal)
 {
     int error = errno;
+    if (ticks < 2)
+        tick_times[ticks] = nanoseconds(CLOCK_MONOTONIC);
     ticks++;
     if (send_at != 0 && ticks >= send_at && ticks < send_at + bytes)
         must(write(peer, "x", 1) == 1, "write");
@@ -114,5 +118,7 @@ int main(int argc, char **argv)
     say("result", result);
     say("errno", result < 0 ? error : 0);
     say("ticks", ticks);
+    say("first_tick_us", tick_times[0] != 0 ? (long long)(tick_times[0] - begin) / 1000 : 0);
+    say("second_tick_us", tick_times[1] != 0 ? (long long)(tick_times[1] - begin) / 1000 : 0);
     return 0;
 }

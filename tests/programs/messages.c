@@ -184,12 +184,12 @@ static void show_batch(void)
     say("empty", recvmmsg(receiver, batch.messages, BATCH, MSG_DONTWAIT, NULL) < 0 ? errno : 0);
 }
 
-/* After an interruption, and after the timeout. */
+/* After an interruption, and after the timeout, which began before that. */
 static void *send_late(void *fd)
 {
-    do
-        nanosleep(&(struct timespec){.tv_nsec = 100000000}, NULL);
-    while (interruptions == 0);
+    while (interruptions == 0)
+        nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+    nanosleep(&(struct timespec){.tv_nsec = 60000000}, NULL);
     must(send((int)(intptr_t)fd, "late", 4, 0) == 4, "send");
     return NULL;
 }

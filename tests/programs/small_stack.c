@@ -9,6 +9,7 @@ static struct sockaddr_storage own;
 static socklen_t own_length;
 static long received;
 static volatile sig_atomic_t ticks;
+static volatile long receiver; /* that is to be interrupted */
 
 static void on_tick(int signal)
 {
@@ -33,13 +34,27 @@ static void *receive(void *argument)
         received += receive_by(calls[i], stream[0], &byte, 1, 0, NULL, NULL);
     }
     if (*(bool *)argument) {
-        tick(5000);
+        receiver = gettid_now();
         received += recv(stream[0], &byte, 1, 0);
-        tick(0);
     }
     must(shutdown(stream[1], SHUT_WR) == 0, "shutdown");
     received += recv(stream[0], &byte, 1, 0);
     return NULL;
+}
+
+/* Three, each of which interrupts it. */
+static void send_ticks(pthread_t thread)
+{
+    char path[64];
+    while (receiver == 0)
+        sched_yield();
+    snprintf(path, sizeof path, "/proc/self/task/%ld/syscall", receiver);
+    for (int i = 1; i <= 3; i++) {
+        wait_until_blocked(path, IN_RECEIVE | IN_WAIT);
+        must(pthread_kill(thread, SIGALRM) == 0, "pthread_kill");
+        while (ticks != i)
+            sched_yield();
+    }
 }
 
 int main(int argc, char **argv)
@@ -56,10 +71,8 @@ int main(int argc, char **argv)
     datagrams = bound(AF_INET6, SOCK_DGRAM, &own, &own_length);
     handle(SIGALRM, on_tick, 0);
     must(pthread_create(&thread, &small, receive, &interrupted) == 0, "pthread_create");
-    sigset_t alarm_only;
-    sigemptyset(&alarm_only);
-    sigaddset(&alarm_only, SIGALRM);
-    pthread_sigmask(SIG_BLOCK, &alarm_only, NULL); /* the ticks are the thread's */
+    if (interrupted)
+        send_ticks(thread);
     pthread_join(thread, NULL);
     say("received", received);
     return 0;

@@ -1,7 +1,7 @@
 /* A receive with SO_RCVTIMEO (timeout=MS) that is stopped and continued while it blocks: the kernel then answers EINTR,
  * though no handler ran; with handler=1 there is one, for SIGTERM. The first process is the controller, the second
- * receives. */
-#include "victim.h"
+ * receives; `stopped` is 0 where the time-out was over before the controller came to it. */
+#include "settled.h"
 
 #include <sys/wait.h>
 
@@ -22,6 +22,12 @@ static void never_called(int signal)
     _exit(signal);
 }
 
+static bool is_over(pid_t child)
+{
+    siginfo_t end = {0};
+    return waitid(P_PID, (id_t)child, &end, WEXITED | WNOHANG | WNOWAIT) == 0 && end.si_pid == child;
+}
+
 int main(int argc, char **argv)
 {
     (void)argc;
@@ -36,12 +42,14 @@ int main(int argc, char **argv)
     if (child == 0)
         _exit(receiver(fds[0]));
 
-    int status;
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%d/syscall", (int)child);
-    wait_until_blocked(path, IN_RECEIVE | IN_WAIT);
+    int status, file = open_syscall_file(child);
+    while (!is_blocked(file) && !is_over(child))
+        sched_yield();
     kill(child, SIGSTOP);
-    must(waitpid(child, &status, WUNTRACED) == child && WIFSTOPPED(status), "stop");
+    must(waitpid(child, &status, WUNTRACED) == child, "stop");
+    say("stopped", WIFSTOPPED(status));
+    if (!WIFSTOPPED(status))
+        return WEXITSTATUS(status);
     kill(child, SIGCONT);
     if (number(argv, "send", 0) != 0)
         must(write(fds[1], "x", 1) == 1, "write");

@@ -1,18 +1,21 @@
 /* A transfer over TCP (megabytes=N) to a receiver that gets ten thousand signals a second, without SA_RESTART. */
-#include "victim.h"
+#include "settled.h"
 
+#include <sys/prctl.h>
 #include <sys/wait.h>
 
-static volatile sig_atomic_t signals;
+enum { TICKS_MET = 16 };
+
+static struct progress *progress; /* of the receiver: its handler's calls */
 
 static void on_tick(int signal)
 {
     (void)signal;
-    signals++;
+    progress->handled++;
 }
 
 /* The stream: 64-bit words, each counting on, so that a byte lost, doubled or moved shows. */
-static void transmit(int fd, uint64_t words, const char *receiver)
+static void transmit(int fd, uint64_t words, int receiver)
 {
     static uint64_t block[8192];
     for (uint64_t word = 0; word < words;) {
@@ -23,10 +26,11 @@ static void transmit(int fd, uint64_t words, const char *receiver)
             must(part > 0, "send");
             sent += (size_t)part;
         }
-        /* A receiver that never has to wait would never be interrupted: now and then it waits for ten ticks. */
+        /* A receiver that never has to wait would never be interrupted: now and then it waits until some ticks have. */
         if (word % (8 << 17) == 0) {
-            wait_until_blocked(receiver, IN_RECEIVE | IN_WAIT);
-            nanosleep(&(struct timespec){.tv_nsec = 1000000}, NULL);
+            AWAIT(is_blocked(receiver), "the receive");
+            const long handled = progress->handled;
+            AWAIT(progress->handled - handled >= TICKS_MET, "ticks");
         }
     }
 }
@@ -35,14 +39,15 @@ int main(int argc, char **argv)
 {
     (void)argc;
     int fds[2];
+    setpgid(0, 0); /* AWAIT ends the group */
+    progress = shared_progress();
     tcp_pair(fds, NULL);
     uint64_t words = (uint64_t)number(argv, "megabytes", 64) << 17;
-    pid_t child = fork();
+    pid_t receiver = getpid(), child = fork();
     if (child == 0) {
+        prctl(PR_SET_PDEATHSIG, SIGKILL);
         close(fds[0]);
-        char receiver[64];
-        snprintf(receiver, sizeof receiver, "/proc/%d/syscall", (int)getppid());
-        transmit(fds[1], words, receiver);
+        transmit(fds[1], words, open_syscall_file(receiver));
         _exit(0);
     }
     close(fds[1]);
@@ -70,6 +75,6 @@ int main(int argc, char **argv)
     say("bytes", (long long)bytes);
     say("wrong", (long long)wrong);
     say("interrupted", (long long)interrupted);
-    say("signals", signals);
+    say("signals", progress->handled);
     return 0;
 }

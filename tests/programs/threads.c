@@ -1,13 +1,15 @@
-/* `threads` threads, each receiving `each` times on a socket pair of its own; each says what it counted. */
+/* `threads` threads, each receiving `each` times on a socket pair of its own, and, with until=FILE, so often again
+ * until that is there; each says what it counted. */
 #include "victim.h"
 
 #include <pthread.h>
 
 static long each;
+static const char *until;
 
 struct worker {
     pthread_t thread;
-    long tid, received;
+    long tid, sent, received;
     int fds[2];
 };
 
@@ -15,7 +17,10 @@ static void *work(void *argument)
 {
     struct worker *self = argument;
     self->tid = gettid_now();
-    self->received = exchange(self->fds, each);
+    do {
+        self->received += exchange(self->fds, each);
+        self->sent += each;
+    } while (until != NULL && access(until, F_OK) != 0);
     return NULL;
 }
 
@@ -25,6 +30,7 @@ int main(int argc, char **argv)
     static struct worker workers[16];
     long threads = number(argv, "threads", 1);
     each = number(argv, "each", 1000);
+    until = option(argv, "until", NULL);
     must(threads <= 16, "at most 16 threads");
     for (long i = 0; i < threads; i++) {
         pair(SOCK_STREAM, workers[i].fds);
@@ -37,6 +43,8 @@ int main(int argc, char **argv)
         say(key, workers[i].tid);
         snprintf(key, sizeof key, "fd%ld", i);
         say(key, workers[i].fds[0]);
+        snprintf(key, sizeof key, "sent%ld", i);
+        say(key, workers[i].sent);
         snprintf(key, sizeof key, "received%ld", i);
         say(key, workers[i].received);
     }
