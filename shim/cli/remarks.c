@@ -8,6 +8,43 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
+/* ---- what is recorded at all ---- */
+
+struct recording_request {
+    const struct trace *trace;
+    struct recording *recording;
+};
+
+static void read_recording(void *context)
+{
+    const struct recording_request *request = context;
+    const struct recvshim_control *control = request->trace->control;
+    *request->recording = (struct recording){
+        .tracing = atomic_load_explicit(&control->tracing, memory_order_relaxed) != 0,
+        .events = atomic_load_explicit(&control->events, memory_order_relaxed),
+        .controlled = atomic_load_explicit(&control->generation, memory_order_relaxed) != 0,
+        .foreign = atomic_load_explicit(&request->trace->counters->foreign, memory_order_relaxed) != 0};
+}
+
+bool recording_look(const struct trace *trace, struct recording *recording)
+{
+    struct recording_request request = {trace, recording};
+    *recording = (struct recording){0};
+    return guard_run(trace, read_recording, &request);
+}
+
+void remarks_say_overridden(const struct recording *recorded, const struct settings *settings, const char *trace_name)
+{
+    if (!recorded->tracing && settings->trace.tracing)
+        message("%s: tracing is off in it; recvshim control --tracing on switches it on", trace_name);
+    if (recorded->controlled && settings->fault != NULL)
+        message("%s: recvshim control has set the rules of it, and those of --fault are not followed; give them to "
+                "recvshim control",
+                trace_name);
+}
+
+/* ---- what is said in the end ---- */
+
 /* Whether the process has loaded the library and found the trace: it then stands in the table. */
 static bool has_registered(const struct remarks *remarks)
 {
@@ -79,7 +116,7 @@ static bool find_best_advice(const struct remarks *remarks, char words[RECEPTION
 static void say_nothing_seen(const struct remarks *remarks)
 {
     const uint32_t both = 1U << RECVSHIM_EVENT_CONNECT | 1U << RECVSHIM_EVENT_ACCEPT;
-    bool connected = remarks->family->connections > 0 || (remarks->settings->trace.events & both) != both;
+    bool connected = remarks->family->connections > 0 || (remarks->recorded.events & both) != both;
     const char *nor = connected ? "" : ", and no connection";
     char handled[RECEPTION_LIST_MAX], words[RECEPTION_WORDS_MAX];
     reception_list(remarks->settings->calls, " or ", handled);
@@ -92,33 +129,20 @@ static void say_nothing_seen(const struct remarks *remarks)
 
 /* ---- all of it ---- */
 
-struct switches {
-    const struct trace *trace;
-    bool on;
-};
-
-static void read_switches(void *context)
-{
-    struct switches *switches = context;
-    const struct recvshim_control *control = switches->trace->control;
-    /* Of those of another pid namespace nobody here knows by what number to ask. */
-    switches->on = atomic_load_explicit(&switches->trace->counters->foreign, memory_order_relaxed) == 0 &&
-                   atomic_load_explicit(&control->tracing, memory_order_relaxed) != 0 &&
-                   (atomic_load_explicit(&control->events, memory_order_relaxed) >> RECVSHIM_EVENT_EXIT & 1U) != 0;
-}
-
-/* Whether every process that ends and can tell is in what was read. */
+/* Whether every process that ends and can tell is in what was read. Of those of another pid namespace nobody here knows
+ * by what number to ask. */
 static bool has_all_departures(const struct remarks *remarks)
 {
-    struct switches switches = {.trace = remarks->feed->trace};
-    const struct trace_options *recorded = &remarks->settings->trace;
-    return guard_run(remarks->feed->trace, read_switches, &switches) && switches.on && recorded->tracing &&
+    const struct recording *then = &remarks->recorded;
+    struct recording now;
+    return recording_look(remarks->feed->trace, &now) && now.tracing && then->tracing && !now.foreign &&
+           (now.events & then->events & 1U << RECVSHIM_EVENT_EXIT) != 0 &&
            feed_lost(remarks->feed, remarks->written) == 0;
 }
 
 void remarks_say(const struct remarks *remarks)
 {
-    const struct trace_options *recorded = &remarks->settings->trace;
+    const struct recording *recorded = &remarks->recorded;
     bool expected = recorded->tracing && (recorded->events >> RECVSHIM_EVENT_RECEIVE & 1) != 0;
     bool registered = has_registered(remarks), told = inspect_reason(remarks->inspection) != NULL;
     bool retried = say_against_intent(remarks);

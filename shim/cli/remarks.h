@@ -10,10 +10,22 @@
 #include "overruled.h"
 #include "preload/settings.h"
 
+/* What a trace records: its maker chose it, and recvshim control may have since. Who joins it lives with it. */
+struct recording {
+    bool tracing;
+    uint32_t events;
+    bool controlled; /* recvshim control has set the rules, and nobody follows those that he was started with */
+    bool foreign;    /* processes of another pid namespace write to it */
+};
+
+/* Returns false, and nothing is recorded, where the trace was cut short. */
+bool recording_look(const struct trace *trace, struct recording *recording);
+
 struct remarks {
     const char *name;       /* of the command */
     const char *trace_name; /* in messages */
     const struct settings *settings;
+    struct recording recorded;       /* when the program was started */
     const struct fault_rules *rules; /* that the program was started with */
     const struct feed *feed;
     const struct inspection *inspection; /* what was wrong with it was said before it started */
@@ -25,6 +37,9 @@ struct remarks {
     bool written;                /* others write to the trace yet */
     bool shared;                 /* others may, as it has a name */
 };
+
+/* Say which settings of this command the trace does not let hold. */
+void remarks_say_overridden(const struct recording *recorded, const struct settings *settings, const char *trace_name);
 
 /* What a person should know: what was retried against the program's intent, who was not traced, why nothing was seen,
  * what was lost. */

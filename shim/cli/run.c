@@ -240,9 +240,14 @@ static void preload(const char *library)
     }
 }
 
+static const char *trace_name(const struct arguments *arguments)
+{
+    return arguments->trace != NULL ? arguments->trace : "trace in memory";
+}
+
 static void say_why_feed_stopped(const struct arguments *arguments, const struct feed *feed)
 {
-    const char *trace = arguments->trace != NULL ? arguments->trace : "trace";
+    const char *trace = trace_name(arguments);
     if (feed->cut_short)
         message("%s: was truncated; the program goes on, and its events are no longer printed", trace);
     else if (feed->out_of_memory)
@@ -267,7 +272,8 @@ static void say_why_not_started(const char *name, int failure, const struct insp
 /* Print events until the program has ended, and what is left then. `chance` may be NULL. Returns the program's status.
  */
 static int attend(const struct arguments *arguments, struct feed *feed, struct launch *launch,
-                  const struct inspection *inspection, const struct chance *chance, uint64_t started)
+                  const struct inspection *inspection, const struct chance *chance, const struct recording *recorded,
+                  uint64_t started)
 {
     static struct family family; /* too large for a stack */
     int status;
@@ -294,6 +300,7 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
     const struct remarks remarks = {.name = arguments->command[0],
                                     .trace_name = arguments->trace != NULL ? arguments->trace : arguments->command[0],
                                     .settings = &arguments->settings,
+                                    .recorded = *recorded,
                                     .rules = &arguments->faults.rules,
                                     .feed = feed,
                                     .inspection = inspection,
@@ -330,12 +337,16 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
     if (inspection.verdict != INSPECT_OTHER_LIBC && inspection.verdict != INSPECT_OTHER_KIND)
         preload(arguments->library.preload);
 
+    struct recording recorded;
+    if (recording_look(trace, &recorded) && !arguments->quiet)
+        remarks_say_overridden(&recorded, &arguments->settings, trace_name(arguments));
+
     uint64_t started = clock_now();
     struct launch launch;
     int status, failure = launch_start(&launch, arguments->command);
     if (failure == 0) {
         feed_begin(&feed);
-        status = attend(arguments, &feed, &launch, &inspection, counting ? &chance : NULL, started);
+        status = attend(arguments, &feed, &launch, &inspection, counting ? &chance : NULL, &recorded, started);
     } else {
         say_why_not_started(message_name(arguments->command[0]), failure, &inspection);
         status = launch.pid < 0 ? STATUS_RUN_FAILED : failure == ENOENT ? STATUS_NOT_FOUND : STATUS_NOT_EXECUTABLE;
@@ -388,7 +399,7 @@ int command_run(int argc, char **argv)
     struct trace_error error =
         arguments.trace != NULL ? open_file(&arguments, &trace) : open_memory(&arguments, &trace);
     if (error.what != NULL) {
-        message_trace_error(arguments.trace != NULL ? arguments.trace : "trace in memory", error);
+        message_trace_error(trace_name(&arguments), error);
         return STATUS_RUN_FAILED;
     }
     int fd;

@@ -35,12 +35,15 @@ void story_add(struct story *story, const struct event *event)
     switch (record->event) {
     case RECVSHIM_EVENT_RECEIVE:
     case RECVSHIM_EVENT_EMPTY:
-        if ((record->flags & MSG_PEEK) == 0) { /* what was peeked at is received once more */
+        /* What was peeked at is received once more; what the error queue has was sent. */
+        if ((record->flags & (MSG_PEEK | MSG_ERRQUEUE)) == 0) {
             story->receives++;
             story->bytes += event->size;
         }
         break;
     case RECVSHIM_EVENT_DISCONNECT:
+        if (story->disconnected)
+            break; /* the first tells how it ended, as in the statistics */
         story->disconnected = true;
         story->cause = cause_of(record);
         story->first = first_of(record);

@@ -220,10 +220,22 @@ Test(run, fails_itself_for_want_of_a_process)
     cr_assert_eq(wait_status(pid), 125);
 }
 
+/* As make_trace(), switched on: to record these events. Of its programs none says `exit'. */
+#define RECORDED (RECVSHIM_EVENTS_DEFAULT & ~(1U << RECVSHIM_EVENT_EXIT))
+static void make_recording(uint32_t events)
+{
+    struct trace trace;
+    make_trace();
+    cr_assert_null(trace_open(path, TRACE_CONTROL, &trace).what);
+    atomic_store(&trace.control->tracing, 1);
+    atomic_store(&trace.control->events, events);
+    trace_close(&trace);
+}
+
 /* Who finds the process table full is traced all the same. */
 Test(run, does_not_judge_by_a_full_table)
 {
-    make_trace();
+    make_recording(RECORDED);
     struct trace full;
     cr_assert_null(trace_open(path, TRACE_CONTROL, &full).what);
     atomic_store(&full.counters->processes, full.header.processes + 1U);
@@ -262,10 +274,9 @@ static void let_end(void)
     unlink(fifo());
 }
 
-/* `recvshim run`, with a record that comes while it runs. */
-static void run_while(char *quiet, const struct recvshim_record *record)
+/* `recvshim run` of the trace at `path`, with a record that comes while it runs. */
+static void attend_while(char *quiet, const struct recvshim_record *record)
 {
-    make_trace();
     struct trace other;
     cr_assert_null(trace_open(path, TRACE_CONTROL, &other).what);
     int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
@@ -280,6 +291,13 @@ static void run_while(char *quiet, const struct recvshim_record *record)
     close(out);
 }
 
+/* The same with a trace that was made for it. */
+static void run_while(char *quiet, const struct recvshim_record *record)
+{
+    make_recording(RECORDED);
+    attend_while(quiet, record);
+}
+
 /* A process that starts, connects and exits has received nothing. */
 Test(run, says_that_nothing_was_received_among_other_events)
 {
@@ -288,6 +306,45 @@ Test(run, says_that_nothing_was_received_among_other_events)
     record.call = RECVSHIM_CALL_NONE;
     run_while("--", &record);
     expect_said("no recv or recvfrom was seen");
+}
+
+/* Whoever joins a trace lives with its switches, and with what it records: that nothing is seen is then no wonder. */
+Test(run, tells_that_the_trace_it_joins_is_switched_off)
+{
+    struct recvshim_record start = fixture_record(2000000000, 10);
+    start.event = RECVSHIM_EVENT_START;
+    start.call = RECVSHIM_CALL_NONE;
+    static const struct {
+        char *option;
+        const char *said;
+    } cases[] = {{"--", "/file: tracing is off in it; recvshim control --tracing on switches it on"},
+                 {"--tracing=off", NULL}, /* as was asked for */
+                 {"--quiet", NULL}};
+    for (size_t i = 0; i < sizeof cases / sizeof cases[0]; i++) {
+        make_trace();
+        cr_assert_eq(STATUS("control", "--tracing", "off", path), 0);
+        attend_while(cases[i].option, &start);
+        if (cases[i].said != NULL)
+            expect_said(cases[i].said);
+        else
+            cr_assert_str_eq(said, "", "%s", cases[i].option);
+    }
+    make_recording(1U << RECVSHIM_EVENT_DISCONNECT);
+    attend_while("--", &start);
+    cr_assert_str_eq(said, "");
+}
+
+/* Rules that recvshim control has set hold for whoever joins, whatever he was started with. */
+Test(run, tells_that_its_rules_are_not_followed)
+{
+    struct recvshim_record received = fixture_record(2000000000, 10);
+    make_recording(RECORDED);
+    cr_assert_eq(STATUS("control", "--clear-faults", path), 0);
+    attend_while("--fault=*:eof", &received);
+    expect_said("/file: recvshim control has set the rules of it, and those of --fault are not followed; give them to "
+                "recvshim control");
+    attend_while("--", &received);
+    cr_assert_str_eq(said, "");
 }
 
 Test(run, says_that_the_program_may_count_on_interruptions)
@@ -366,14 +423,14 @@ Test(run, shows_its_rules_in_a_trace_that_it_makes)
 /* What it says where the first rule, and the second, inject that often while it runs; the first had before, too. */
 static const char *say_faults(char *faults, char *option, uint64_t first, uint64_t second)
 {
-    make_trace();
+    make_recording(RECORDED);
     struct trace other;
     cr_assert_null(trace_open(path, TRACE_CONTROL, &other).what);
     atomic_store(&other.rules[0].injected, recvshim_count_word(0, 1000));
     int out = memfd_create("out", MFD_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
-    pid_t pid = start((char *[]){"recvshim", "run", "-o", "/dev/null", "--trace", path, "--events=receive", "--fault",
-                                 faults, option, RUNS_ON, NULL},
-                      out, err);
+    pid_t pid = start(
+        (char *[]){"recvshim", "run", "-o", "/dev/null", "--trace", path, "--fault", faults, option, RUNS_ON, NULL},
+        out, err);
     register_program(&other, out);
     atomic_store(&other.rules[0].injected, recvshim_count_word(0, 1000 + first));
     atomic_store(&other.rules[1].injected, recvshim_count_word(0, second));

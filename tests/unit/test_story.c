@@ -102,6 +102,19 @@ Test(story, sums_up)
                      "connection 7: 1 receive, 1 byte, 1 fault injected in 1 us; no close in the trace\n");
 }
 
+/* As the statistics have it: they and the story are of the same connection. */
+Test(story, agrees_with_the_statistics)
+{
+    struct recvshim_record sent = received(20, 53), reset = received(30, -1), end = received(50, 0);
+    sent.flags = MSG_ERRQUEUE;
+    cr_assert_str_eq(TOLD(received(5, 1), sent), "connection 7: 1 receive, 1 byte in 0 us; no close in the trace\n");
+    reset.event = end.event = RECVSHIM_EVENT_DISCONNECT;
+    reset.error = ECONNRESET;
+    reset.result_flags = end.result_flags = CONNECTED;
+    cr_assert_str_eq(TOLD(reset, received(40, 5), end, life(RECVSHIM_EVENT_CLOSE, 1000060, CONNECTED | SEEN)),
+                     "connection 7: 1 receive, 5 bytes in 1.000 ms; disconnect: reset by peer\n");
+}
+
 TestSuite(story_shown, .init = shell_begin, .fini = shell_end, .timeout = 300);
 
 /* Of connection 7 with a trace around it: a process that starts and exits, and another connection. */
