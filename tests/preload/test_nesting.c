@@ -118,6 +118,17 @@ Test(nesting, seccomp_filter)
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_WOULD_BLOCK), 1);
 }
 
+/* Where the kernel leaves no word of the CPU, it is not asked for it either. */
+Test(nesting, seccomp_filter_without_rseq)
+{
+    struct finished job =
+        RUN(.argv = {"filtered"}, .env = {"RECVSHIM_EVENTS=all", "GLIBC_TUNABLES=glibc.pthread.rseq=0"});
+    cr_assert(exited_with(&job, 0), "%#x", (unsigned)job.status);
+    struct ring ring = read_receives(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 102);
+}
+
 /* Who the child is would be asked with its first receive, which the filter does not expect either. */
 Test(nesting, seccomp_filter_in_a_child)
 {
