@@ -92,12 +92,15 @@ void connection_made(int fd, int domain, int type, uint64_t id, uint64_t bits)
 void connection_is_none(int fd)
 {
     _Atomic uint64_t *word = word_of(fd);
-    uint64_t unknown = 0;
     if (word == NULL)
         return;
     raise_highest(fd);
-    atomic_compare_exchange_strong_explicit(word, &unknown, (uint64_t)CONNECTION_NONE << CONNECTION_TYPE_SHIFT,
-                                            memory_order_relaxed, memory_order_relaxed);
+    /* Also where it got an id, with a recv that was refused. */
+    uint64_t unknown = atomic_load_explicit(word, memory_order_relaxed);
+    while (connection_type(unknown) == 0 &&
+           !atomic_compare_exchange_weak_explicit(word, &unknown, (uint64_t)CONNECTION_NONE << CONNECTION_TYPE_SHIFT,
+                                                  memory_order_relaxed, memory_order_relaxed))
+        ;
 }
 
 void connection_accepted(int listener, int fd, uint64_t id, uint64_t bits)

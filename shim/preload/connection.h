@@ -58,7 +58,7 @@ static inline int connection_type(uint64_t word)
  * given to another, in ways that are not interposed: then it is another file's, because what makes sockets is. */
 #define CONNECTION_NONE 15
 
-/* A descriptor of which nothing is known has turned out to be no socket. */
+/* A descriptor of which no type is known has turned out to be no socket. */
 void connection_is_none(int fd);
 
 /* AF_UNIX, AF_INET or AF_INET6; 0 for another, and where it was not noted. */

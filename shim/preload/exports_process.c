@@ -33,8 +33,7 @@ EXPORT int pthread_create(pthread_t *thread, const pthread_attr_t *attributes, v
         unsigned long a = va_arg(arguments, unsigned long), b = va_arg(arguments, unsigned long);                      \
         unsigned long c = va_arg(arguments, unsigned long), d = va_arg(arguments, unsigned long);                      \
         va_end(arguments);                                                                                             \
-        if (option == PR_SET_SECCOMP)                                                                                  \
-            query_filter_announced();                                                                                  \
+        query_system_call(SYS_prctl, option, (long)a, (long)b);                                                        \
         next_##name##_function *next = next_##name();                                                                  \
         return next != NULL ? next(option, a, b, c, d) : (int)syscall(SYS_prctl, option, a, b, c, d);                  \
     }

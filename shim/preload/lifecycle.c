@@ -73,7 +73,8 @@ void lifecycle_accepting(struct acceptance *acceptance, int listener, struct soc
 {
     acceptance->address = address;
     acceptance->length = length;
-    acceptance->room = address != NULL && call_may_follow(length) ? *length : 0;
+    /* Looked at only where the address will be: the length, too, may lie where no memory is. */
+    acceptance->room = address != NULL && endpoints_kept() && call_may_follow(length) ? *length : 0;
     if (address == NULL && recorder_tracing() && connection_domain(connection_word(listener)) != 0) {
         acceptance->own_length = sizeof acceptance->own;
         acceptance->address = &acceptance->own.any;

@@ -41,6 +41,22 @@ void query_filter_announced(void)
     }
 }
 
+/* Programs also try it with nothing to install, to learn whether the kernel knows of filters: Firefox and Chromium by
+ * prctl, libseccomp by seccomp. As the kernel takes it, what is above an int may be left over from anything. */
+void query_system_call(long number, long first, long second, long third)
+{
+    const unsigned int operation = (unsigned int)first;
+    bool installs = false;
+    if (number == SYS_prctl && operation == PR_SET_SECCOMP)
+        installs = (unsigned int)second != SECCOMP_MODE_FILTER || third != 0;
+    else if (number == SYS_seccomp && operation == SECCOMP_SET_MODE_STRICT)
+        installs = (unsigned int)second == 0;
+    else if (number == SYS_seccomp && operation == SECCOMP_SET_MODE_FILTER)
+        installs = third != 0;
+    if (installs)
+        query_filter_announced();
+}
+
 static bool filtered_in_child(void)
 {
     return thread_self.vfork_depth != 0 && vfork_nesting.filtered;

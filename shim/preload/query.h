@@ -15,7 +15,11 @@
 /* For the constructor; `wanted`: there is a trace, or rules that look at sockets, or calls that may be made on none. */
 void query_start(enum lookup_policy policy, bool wanted);
 
-/* The program is about to install a filter. */
+/* The program is about to make the system call `number`, and perhaps to install a filter by it: prctl's arguments, or
+ * those of seccomp(2). */
+void query_system_call(long number, long first, long second, long third);
+
+/* A filter is about to be installed. */
 void query_filter_announced(void);
 
 /* Whether questions may be asked. The functions below do not look, are no cancellation points, and may change errno. */

@@ -253,13 +253,19 @@ __attribute__((noinline)) ssize_t receive_concluded(const struct call *call, con
     return finish(call, &outcome, error, begun->entry_error);
 }
 
+/* A read of nothing is no receive to the kernel. */
+static bool is_no_receive(const struct call *call)
+{
+    return (CALLS_ON_FILES >> call->form & 1U) != 0 && buffers_size(call) == 0;
+}
+
 /* A datagram's source costs no call of its own. A connected socket's is known; one from the error queue would be the
- * destination. A read of nothing is no receive to the kernel. */
+ * destination. */
 static bool wants_source(const struct call *call, uint64_t word)
 {
     return connection_type(word) == SOCK_DGRAM && (word & CONNECTION_CONNECTED) == 0 && connection_domain(word) != 0 &&
            call->address == NULL && (call->flags & MSG_ERRQUEUE) == 0 && recorder_tracing() &&
-           source_can_be_lent(call) && buffers_size(call) != 0;
+           source_can_be_lent(call) && !is_no_receive(call);
 }
 
 RETURNS_AFTER_SYSTEM_CALL __attribute__((noinline)) static ssize_t receive_with_source(const struct call *call,
@@ -412,11 +418,11 @@ static void finish_messages(const struct call *call, const struct outcome *all, 
 int receive_messages(const struct call *call)
 {
     const struct messages *messages = call->messages;
-    if (!receive_is_handled(call->which) || messages->count == 0 || !call_may_follow(messages->each) ||
-        !is_timeout(call))
+    if (!receive_is_handled(call->which) || messages->count == 0 || !call_may_follow(messages->each))
         return (int)next_receive(call, 0, call->flags);
     uint64_t word = identified_word(call->fd);
-    if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word) && !query_filtered())
+    if (__builtin_expect(fault_possible(), 0) && !fault_passes_over(call, word) && !query_filtered() &&
+        is_timeout(call))
         return receive_first(call, word);
     int *const error = thread_get()->error;
     const int entry_error = *error;
@@ -427,7 +433,7 @@ int receive_messages(const struct call *call)
     const socklen_t room = least_room(messages, word);
     outcome.result = next_receive(call, 0, call->flags);
     if (outcome.result < 0 && *error == EINTR)
-        keep_timeout(call, outcome.entry);
+        keep_timeout(call, outcome.entry); /* which the kernel has taken for one, or it would not have waited */
     settle(call, &outcome, error);
     if (outcome.result < 0) {
         struct call first = message_of(call, 0);

@@ -6,21 +6,16 @@
 #include "query.h"
 
 #include <errno.h>
-#include <linux/seccomp.h>
-#include <sys/prctl.h>
 #include <sys/syscall.h>
 
 /* Called by the assembler: where to go on; NULL inside dlsym. */
-void *syscall_next(long number, long operation);
-__attribute__((used)) void *syscall_next(long number, long operation)
+void *syscall_next(long number, long first, long second, long third);
+__attribute__((used)) void *syscall_next(long number, long first, long second, long third)
 {
-    /* As the kernel takes it: what is above may be left over from anything. */
-    unsigned int mode = (unsigned int)operation;
-    if ((number == SYS_seccomp && (mode == SECCOMP_SET_MODE_STRICT || mode == SECCOMP_SET_MODE_FILTER)) ||
-        (number == SYS_prctl && mode == PR_SET_SECCOMP))
-        query_filter_announced();
-    else if (number == SYS_close)
-        lifecycle_closing((int)operation);
+    if (number == SYS_close)
+        lifecycle_closing((int)first);
+    else
+        query_system_call(number, first, second, third);
     return (void *)(uintptr_t)next_syscall();
 }
 
@@ -85,13 +80,15 @@ __asm__(".text\n"
         "syscall:\n"
         "    .cfi_startproc\n"
         "    endbr32\n"
-        "    subl $4, %esp\n"
-        "    pushl 12(%esp)\n"
-        "    pushl 12(%esp)\n"
-        "    .cfi_adjust_cfa_offset 12\n"
+        "    subl $12, %esp\n"
+        "    pushl 28(%esp)\n"
+        "    pushl 28(%esp)\n"
+        "    pushl 28(%esp)\n"
+        "    pushl 28(%esp)\n"
+        "    .cfi_adjust_cfa_offset 28\n"
         "    call syscall_next\n"
-        "    addl $12, %esp\n"
-        "    .cfi_adjust_cfa_offset -12\n"
+        "    addl $28, %esp\n"
+        "    .cfi_adjust_cfa_offset -28\n"
         "    testl %eax, %eax\n"
         "    je 1f\n"
         "    jmp *%eax\n"

@@ -45,14 +45,15 @@ static inline const struct thread *thread_get(void)
     return &thread_self;
 }
 
-/* libc's answer, which may be a system call. */
-__attribute__((cold, noinline)) int thread_ask_cpu(void);
+/* What serves where the kernel leaves no word: libc's answer, -1 for none; or a number of the thread's own, which
+ * spreads threads as CPUs would. */
+__attribute__((cold, noinline)) int thread_stand_in_for_cpu(void);
 
-/* The CPU that runs this thread, or did a moment ago; -1 where it cannot be told. */
+/* The CPU that runs this thread, or did a moment ago, or what stands in for it. */
 static inline int thread_cpu(void)
 {
     int number = *thread_get()->cpu;
-    return __builtin_expect(number >= 0, 1) ? number : thread_ask_cpu();
+    return __builtin_expect(number >= 0, 1) ? number : thread_stand_in_for_cpu();
 }
 
 #endif

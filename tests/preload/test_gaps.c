@@ -3,6 +3,7 @@
 #include "harness.h"
 
 #include <criterion/criterion.h>
+#include <elf.h>
 #include <errno.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -221,8 +222,19 @@ Test(gaps, addresses_where_nothing_is)
         {"what=messages", "RECVSHIM_CALLS=all", NULL, true},
         {"what=read-only", "RECVSHIM_CALLS=all", NULL, false},
         {"what=read-only", "RECVSHIM_CALLS=all", "RECVSHIM_FAULT=*:eof", true},
+        {"what=pieces", "RECVSHIM_CALLS=all", NULL, false},
+        {"what=no-name", "RECVSHIM_CALLS=all", "RECVSHIM_TRACE", false},
+        {"what=no-name", "RECVSHIM_CALLS=all", NULL, true},
+        {"what=vector", "RECVSHIM_CALLS=", NULL, false},
+        {"what=vector", "RECVSHIM_CALLS=all", NULL, true},
+        {"what=accepted", "RECVSHIM_TRACE", NULL, false},
+        {"what=accepted", "RECVSHIM_CALLS=", NULL, true},
+        {"what=timeout", "RECVSHIM_CALLS=all", NULL, false},
+        {"what=timeout", "RECVSHIM_CALLS=all", "RECVSHIM_FAULT=*:eof", true},
     };
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+    /* libc itself converts the time-outs of others, and crashes so. */
+    const size_t last = is_machine(EM_X86_64) ? 0 : 2;
+    for (size_t i = 0; i + last < sizeof rows / sizeof rows[0]; i++) {
         struct finished native = RUN(.argv = {"wild", rows[i].what}, .native = true);
         cr_expect_eq(said(&native, "errno"), EFAULT, "%s", rows[i].what);
         struct finished job = RUN(.argv = {"wild", rows[i].what}, .env = {rows[i].calls, rows[i].fault});

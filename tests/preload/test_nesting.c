@@ -118,6 +118,17 @@ Test(nesting, seccomp_filter)
     cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_WOULD_BLOCK), 1);
 }
 
+/* Where the kernel leaves no word of the CPU, it is not asked for it either. */
+Test(nesting, seccomp_filter_without_rseq)
+{
+    struct finished job =
+        RUN(.argv = {"filtered"}, .env = {"RECVSHIM_EVENTS=all", "GLIBC_TUNABLES=glibc.pthread.rseq=0"});
+    cr_assert(exited_with(&job, 0), "%#x", (unsigned)job.status);
+    struct ring ring = read_receives(trace_path());
+    expect_complete(&ring);
+    cr_expect_eq(ring.count, 102);
+}
+
 /* Who the child is would be asked with its first receive, which the filter does not expect either. */
 Test(nesting, seccomp_filter_in_a_child)
 {
@@ -147,6 +158,21 @@ Test(nesting, seccomp_filter_ends_the_look_ups)
     cr_expect(killed_by(&job, SIGSYS));
     job = RUN(.argv = {"filtered", "tcp=1"}, .env = {"RECVSHIM_LOOKUP=off"});
     cr_expect(exited_with(&job, 0));
+}
+
+/* No filter follows: the state of the connection is looked up at its end. */
+Test(nesting, seccomp_that_is_only_tried)
+{
+    struct finished native = RUN(.argv = {"filtered", "tcp=1", "tried=1"}, .native = true);
+    struct finished job = RUN(.argv = {"filtered", "tcp=1", "tried=1"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_str_eq(job.out, native.out, "%s", job.out);
+    struct ring ring = read_trace(trace_path());
+    expect_complete(&ring);
+    for (long long i = 0; i < ring.count; i++)
+        if (ring.records[i].event == RECVSHIM_EVENT_DISCONNECT)
+            cr_expect(ring.records[i].result_flags & RECVSHIM_RESULT_TCP);
+    cr_expect_eq(count_events(&ring, RECVSHIM_EVENT_DISCONNECT), 1);
 }
 
 Test(nesting, seccomp_filter_and_a_new_thread)

@@ -223,6 +223,14 @@ Test(receive_calls, files_and_pipes_are_left_alone)
     cr_expect_eq(ring.count, 0);
 }
 
+/* Once is it asked about, although it has been met as a connection. */
+Test(receive_calls, a_pipe_that_is_taken_for_a_socket)
+{
+    NOT_UNDER_QEMU("it has no filters of seccomp");
+    struct ring ring = run_by("no_socket", "tried", RECVSHIM_CALLS, NULL, true);
+    cr_assert_str_eq(events_of(&ring), "E", "%s", events_of(&ring));
+}
+
 Test(receive_calls, numbers_that_go_round)
 {
     struct ring ring = run_by("no_socket", "reused", RECVSHIM_CALLS, NULL, true);

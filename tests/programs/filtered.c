@@ -1,6 +1,7 @@
 /* Installs a filter under which every system call but the few of its own kills it, and goes on receiving, until the
  * peer hangs up and it closes; with thread=1 in a new thread too, with tcp=1 over TCP, with seccomp=1 by seccomp(2),
- * with past=1 by a system call past libc; with fork=1 all in a child that has not received before. */
+ * with past=1 by a system call past libc, with tried=1 not at all, but tries whether it could; with fork=1 all in a
+ * child that has not received before. */
 #include "allow.h"
 #include "victim.h"
 
@@ -36,6 +37,15 @@ static void filter(bool with_threads, bool by_seccomp, bool past)
         must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, chosen) == 0, "PR_SET_SECCOMP");
 }
 
+/* As programs do to learn whether the kernel knows of filters. */
+static void try_filters(void)
+{
+    say("prctl", prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) != 0 ? errno : 0);
+    say("prctl", syscall(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, NULL) != 0 ? errno : 0);
+    say("strict", syscall(SYS_seccomp, SECCOMP_SET_MODE_STRICT, 1, NULL) != 0 ? errno : 0);
+    say("filter", syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, 0, NULL) != 0 ? errno : 0);
+}
+
 static void *receive(void *argument)
 {
     *(long *)argument = exchange(fds, 50);
@@ -63,7 +73,10 @@ int main(int argc, char **argv)
             return !WIFEXITED(status) || WEXITSTATUS(status) != 0;
         }
     }
-    filter(with_threads, number(argv, "seccomp", 0) != 0, number(argv, "past", 0) != 0);
+    if (number(argv, "tried", 0) != 0)
+        try_filters();
+    else
+        filter(with_threads, number(argv, "seccomp", 0) != 0, number(argv, "past", 0) != 0);
     say("received", exchange(fds, 100));
     if (with_threads) {
         pthread_t thread;

@@ -1,7 +1,9 @@
 /* read and readv of what is no socket, of sockets whose numbers were files', and of files whose numbers were sockets':
  * no_socket WAY. */
+#include "allow.h"
 #include "victim.h"
 
+#include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/uio.h>
 
@@ -28,6 +30,22 @@ static void show_files(void)
     tick(10000);
     say("interrupted", read(fds[0], buffer, 1) < 0 && errno == EINTR); /* as nobody retries it */
     tick(0);
+}
+
+/* A pipe that is taken for a socket first, as by programs that try recv before they read. From the second read on under
+ * a filter that nobody was told of, and that kills for anything but reads. */
+static void show_tried(void)
+{
+    struct sock_filter code[] = {LOAD_NUMBER, ALLOW(read), ALLOW(readv), ALLOW(write), ALLOW(exit_group), ELSE_KILL};
+    struct sock_fprog program = {sizeof code / sizeof code[0], code};
+    char buffer[8];
+    int fds[2];
+    must(pipe(fds) == 0 && write(fds[1], "0123456789abcdef", 16) == 16, "pipe");
+    say("tried", recv(fds[0], buffer, 1, 0) < 0 && errno == ENOTSOCK);
+    say("pipe", read(fds[0], buffer, 4));
+    must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
+    must(past_libc(SYS_prctl, PR_SET_SECCOMP, SECCOMP_MODE_FILTER, (long)(intptr_t)&program) == 0, "PR_SET_SECCOMP");
+    say("pipe", read_both(fds[0], buffer, 4));
 }
 
 /* A number that goes round: what it is now counts, however it was closed. */
@@ -198,6 +216,6 @@ int main(int argc, char **argv)
     (void)argc;
     static const struct way ways[] = {{"files", show_files},   {"reused", show_reused},     {"passed", show_passed},
                                       {"long", show_long},     {"replaced", show_replaced}, {"closed", show_closed},
-                                      {"copies", show_copies}, {"memory", show_memory}};
+                                      {"copies", show_copies}, {"memory", show_memory},     {"tried", show_tried}};
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
 }

@@ -177,6 +177,7 @@ no_socket replaced
 no_socket closed
 no_socket copies
 no_socket memory
+no_socket tried
 cancel times=20
 children
 children fork
@@ -222,6 +223,7 @@ family born
 fastopen
 filtered
 filtered fork=1
+filtered tried=1
 footprint
 gaps local module={victims}/module.so
 gaps deep module={victims}/module.so
