@@ -43,7 +43,8 @@ def random_blocks(size):
 
 
 class Ledger:
-    """What was sent to a program under test: the bytes by the port that they came from."""
+    """What was sent to a program under test: the bytes by the port that they came from, entered before they go: whoever
+    has an answer to them finds them here."""
 
     def __init__(self):
         self.lock, self.bytes = threading.Lock(), collections.Counter()
@@ -54,8 +55,8 @@ class Ledger:
 
     def sendall(self, sender, data):
         port = sender.getsockname()[1]
-        sender.sendall(data)
         self.add(port, len(data))
+        sender.sendall(data)
 
 
 def digest(blocks):
@@ -297,9 +298,9 @@ class Proxy:
         passed, port = 0, target.getsockname()[1]
         with contextlib.suppress(OSError):  # of both ends either may go first
             while data := source.recv(1 << 16 if limit is None else min(1 << 16, limit - passed)):
-                target.sendall(data)
                 if ledger is not None:
                     ledger.add(port, len(data))
+                target.sendall(data)
                 passed += len(data)
                 if passed == limit:
                     return True
