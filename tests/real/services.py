@@ -128,6 +128,24 @@ def http_server(tls=None):
             serving.join()
 
 
+@contextlib.contextmanager
+def served(data):
+    """A server on loopback that gives everybody who connects the same, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection, contextlib.suppress(OSError):
+                    connection.sendall(data)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 TRACERS = "strace", "recvshim", "perf", "uftrace", "ltrace"  # those that stay a program's parent
 
 
