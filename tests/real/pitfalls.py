@@ -61,12 +61,12 @@ PITFALLS = {
     "gcc's ASan": "real_sanitizers.py::test_nothing_is_reported real_sanitizers.py::test_defects_are_reported",
     "RTLD_DEEPBIND": "gaps::deepbind gaps::another_namespace gaps::raw_system_calls gaps::stdio_of_libc "
                      "gaps::the_resolver_of_libc real_check.py::test_io_uring",
-    "environ cleared": "world::environment real_check.py::test_cleared_environment",
+    "environ cleared": "world::environment real_untraced.py::test_cleared_environment",
     "setuid and file-capability": "world::setuid_program_reads_no_settings real_check.py::test_setuid "
                                   "real_check.py::test_capabilities trouble::a_symbolic_link "
                                   "settings_live::the_trace_is_the_users_alone",
     "static, Go, musl": "real_check.py::test_static real_check.py::test_go real_check.py::test_musl gaps::static_pie "
-                        "real_check.py::test_too_short_to_be_seen real_check.py::test_nothing_seen",
+                        "real_untraced.py::test_too_short_to_be_seen real_untraced.py::test_nothing_seen",
     "32- and 64-bit programs": "mixed::every_record_is_there mixed::run_traces_both",
     "a helper thread or stdio": "nesting::leaves_no_trace_in_the_process "
                                 "abi::calls_nothing_that_a_host_would_notice",
@@ -75,7 +75,7 @@ PITFALLS = {
     "injection that disturbs": "fault_seed::the_programs_own_random_numbers_stay_as_they_are "
                                "fault::a_stream_in_pieces_of_all_sizes_is_intact "
                                "receive_calls::short_receives_lose_nothing",
-    "children of a preload-aware": "ctest::recipes real_check.py::test_started_without "
+    "children of a preload-aware": "ctest::recipes real_check_processes.py::test_started_without "
                                    "real_chaining.py::test_wrappers_that_replace_the_list",
 }
 # What is said of a limit in README.md -> the tests that would notice it gone.
@@ -87,7 +87,7 @@ LIMITS = {
     "for name resolution": "gaps::the_resolver_of_libc",
     "Programs of another libc (musl)": "real_check.py::test_musl real_check.py::test_wrong_class",
     "Programs that gain privileges": "real_check.py::test_setuid real_check.py::test_capabilities",
-    "A child started with a cleared environment": "real_check.py::test_cleared_environment",
+    "A child started with a cleared environment": "real_untraced.py::test_cleared_environment",
     "libraries loaded with `RTLD_DEEPBIND`": "gaps::deepbind gaps::another_namespace",
     "A descriptor closed by `freopen`": "gaps::numbers_that_libc_or_the_kernel_gave_free "
                                         "receive_calls::sockets_that_libc_replaced",

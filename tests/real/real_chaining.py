@@ -48,7 +48,10 @@ class Socks(socketserver.StreamRequestHandler):
         self.server.asked.append(socket.inet_ntoa(host) if kind == 1 else host.decode())
         self.wfile.write(b"\x05\x00\x00\x01\x7f\x00\x00\x01\x00\x01")
         with socket.create_connection(("127.0.0.1", self.server.target)) as target:
-            target.sendall(self.connection.recv(1 << 16))
+            request = b""
+            while b"\r\n\r\n" not in request:
+                request += self.connection.recv(1 << 16) or b"\r\n\r\n"  # it has had enough
+            target.sendall(request)
             while data := target.recv(1 << 16):
                 self.connection.sendall(data)
 
@@ -349,8 +352,8 @@ for byte in b"xyz":
 """
 
     def test_deadlines_and_the_order_of_records(self):
-        for told, tick in (("2020-01-01 00:00:00", 0.03), ("-10d", 0.03), ("+0 x10", 0.03), ("+0 x0.1", 0.03),
-                           ("+0 x0.1", 0)):  # 0: one interruption, and most of the time is spent in one wait
+        for told, tick in (("2020-01-01 00:00:00", 0.03), ("-10d", 0.03), ("+0 x10", 0.03), ("+0 x0.001", 0.03),
+                           ("+0 x0.001", 0)):  # 0: one interruption, and most of the time is spent in one wait
             for order, libraries in self.orders(PRELOADS["libfaketime"]).items():
                 with self.subTest(told=told, tick=tick, order=order):
                     begun = datetime.datetime.now(datetime.timezone.utc)
@@ -358,8 +361,9 @@ for byte in b"xyz":
                                                 {"FAKETIME": told, "RECVSHIM_EVENTS": "all"})
                     result, error, spent = ran.stdout.split()
                     self.assertEqual((result, error), ("-1", "11"), ran.stderr)
-                    self.assertGreaterEqual(float(spent), 0.39)
-                    self.assertLess(float(spent), 3)  # ten times the deadline is 4
+                    # The kernel's waits end up to a tick early (10 ms where HZ is 100), and the clock goes by 10 ms.
+                    # A thousand times the deadline is more than run() waits.
+                    self.assertGreater(float(spent), 0.375)
                     self.check_times(events, begun)
                     receives = [event for event in events if event["call"]]
                     self.assertEqual([event["error"] or event["size"] for event in receives], ["EAGAIN", 1, 1, 1])
@@ -373,13 +377,12 @@ for byte in b"xyz":
     def test_delays_that_are_injected(self):
         script = ("import socket, time; time.time(); now = lambda: float(open('/proc/uptime').read().split()[0])\n"
                   "a, b = socket.socketpair(); b.send(b'x'); begun = now(); a.recv(1); print(now() - begun)")
-        for told in ("2020-01-01 00:00:00", "+0 x10", "+0 x0.1"):
+        for told in ("2020-01-01 00:00:00", "+0 x10", "+0 x0.001"):
             for order, libraries in self.orders(PRELOADS["libfaketime"]).items():
                 with self.subTest(told=told, order=order):
                     ran, _ = self.run_with([PYTHON, "-c", script], libraries,
                                            {"FAKETIME": told, "RECVSHIM_FAULT": "recv:delay=300ms"})
-                    self.assertGreaterEqual(float(ran.stdout), 0.29)
-                    self.assertLess(float(ran.stdout), 2.5)
+                    self.assertGreater(float(ran.stdout), 0.285)  # the clock goes by 10 ms; late it is as above
 
     def test_the_command_itself(self):
         begun = datetime.datetime.now(datetime.timezone.utc)
@@ -412,14 +415,15 @@ class Others(Chained):
         """A thousand a second, of the time that the process computes, then of the time that passes: those interrupt
         receives that wait."""
         script = r"""
-import socket, struct
+import socket, struct, time
 here, there = socket.socketpair()
-there.settimeout(0.1)
 here.setsockopt(socket.SOL_SOCKET, socket.SO_RCVTIMEO, struct.pack("ll", 2, 0))
 size = 0
 for _ in range(50000):
     there.send(b"x")
     size += len(here.recv(1))
+while time.process_time() < 0.5:  # whatever the machine: a tick of its clock, at which signals come, is 10 ms at most
+    pass
 try:
     here.recv(1)
 except BlockingIOError:

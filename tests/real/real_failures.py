@@ -9,14 +9,12 @@ import os
 import shutil
 import subprocess
 import sys
-import tempfile
 import unittest
 
 from finished import LIMIT, run
+from specimens import NOBODY, Running, Specimens, children, main
 
-RECVSHIM = LIBRARY = FAILING = None
-HERE = os.path.dirname(os.path.abspath(__file__))
-NOBODY = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups"]
+FAILING = None
 TURNS = 8
 BUSY = """
 import socket
@@ -31,20 +29,13 @@ for family, address in (socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1"):
 """
 
 
-class Failures(unittest.TestCase):
-    """With copies of the command and the library where every user may reach them, and a trace of three hundred
-    connections."""
+class Failures(Specimens):
+    """With a trace of three hundred connections."""
 
     @classmethod
     def setUpClass(cls):
-        cls.directory = tempfile.mkdtemp(dir="/var/tmp", prefix="recvshim-test.")
-        cls.addClassCleanup(shutil.rmtree, cls.directory)
-        os.chmod(cls.directory, 0o755)
-        cls.recvshim = shutil.copy(RECVSHIM, cls.directory)
-        cls.library = shutil.copy(LIBRARY, cls.directory)
+        super().setUpClass()
         cls.failing = shutil.copy(FAILING, cls.directory)
-        cls.environment = {"RECVSHIM_LIBRARY": cls.library}
-        cls.plain = cls.build("plain")
         cls.busy = cls.write("busy.py", BUSY)
         cls.trace = cls.path("trace")
         cls.run_busy(cls.trace)
@@ -55,26 +46,6 @@ class Failures(unittest.TestCase):
                     sys.executable, cls.busy], **cls.environment)
         if done.returncode != 0:
             raise AssertionError(done.stderr)
-
-    @classmethod
-    def path(cls, name):
-        return os.path.join(cls.directory, name)
-
-    @classmethod
-    def write(cls, name, text, mode=0o755):
-        with open(cls.path(name), "w", encoding="ascii") as file:
-            file.write(text)
-        os.chmod(cls.path(name), mode)
-        return cls.path(name)
-
-    @classmethod
-    def build(cls, name, *options):
-        subprocess.run(["gcc", "-O1", "-o", cls.path(name), os.path.join(HERE, "specimen.c"), *options], check=True,
-                       timeout=LIMIT)
-        return cls.path(name)
-
-    def command(self, *arguments, before=(), **environment):
-        return run([*before, self.recvshim, *arguments], **{**self.environment, **environment})
 
     def expect(self, done, status, *phrases):
         """The status, and lines on stderr, each ours, that have these in them."""
@@ -228,23 +199,17 @@ class Kernel(Failures):
         for command in "show", "check":
             done = self.failing_call(maps, "read:error=EACCES", command, "-p", str(os.getpid()))
             self.expect(done, 1, f"process {os.getpid()}: cannot be looked into: Permission denied")
-        with subprocess.Popen([self.plain, "wait"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env={
-                **os.environ, "LD_PRELOAD": self.library, "RECVSHIM_TRACE": self.path("mapped")}) as process:
-            process.stdout.readline()
+        with Running([self.plain, "wait"], LD_PRELOAD=self.library, RECVSHIM_TRACE=self.path("mapped")) as process:
             for which in range(1, 20):  # it is read several times
                 done = self.failing_call(f"/proc/{process.pid}/maps", f"read:error=EACCES:when={which}", "check", "-p",
                                          str(process.pid))
                 self.assertIn(done.returncode, (0, 1))
                 self.assertNotEqual(done.stdout + done.stderr, "")
             self.assertIn("is traced", done.stdout)
-            process.communicate(timeout=LIMIT)
-
 
     def test_process_that_ends(self):
         """Between two looks any of its files may be gone, or empty."""
-        with subprocess.Popen([self.plain, "wait"], env={**os.environ, "LD_PRELOAD": self.library}, stdin=subprocess.PIPE,
-                              stdout=subprocess.PIPE, text=True) as process:
-            process.stdout.readline()
+        with Running([self.plain, "wait"], LD_PRELOAD=self.library) as process:
             files = f"/proc/{process.pid}/"
             maps = f"process {process.pid}: "
             for name, injected, status, phrases in (
@@ -261,7 +226,6 @@ class Kernel(Failures):
                     done = self.failing_call(files + name, injected, "check", "-p", str(process.pid))
                     self.expect(done, status, *phrases)
                     self.assertNotRegex(done.stdout, "it \n")
-            process.communicate(timeout=LIMIT)
 
     def test_program_that_goes(self):
         self.expect(self.failing_call(self.plain, "openat:error=ENOENT:when=2", "check", self.plain), 0)
@@ -285,18 +249,16 @@ class Others(Failures):
     @contextlib.contextmanager
     def waiting(self, *before, **environment):
         """The specimen, once it is ready, until it is left."""
-        with subprocess.Popen([*before, self.plain, "wait"], env={**os.environ, **self.environment, **environment},
-                              stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
-            self.assertEqual(process.stdout.readline(), "ready\n")
+        with Running([*before, self.plain, "wait"], **self.environment, **environment) as process:
+            self.assertEqual(process.out, "ready\n")
             yield process.pid
-            process.communicate(timeout=LIMIT)
 
     @contextlib.contextmanager
     def under_run(self, *before):
         """The same under run, which holds the trace in its memory. The pid is that of the specimen."""
         with self.waiting(*before, self.recvshim, "run", "-q", "-o", "/dev/null") as pid:
-            with open(f"/proc/{pid}/task/{pid}/children", encoding="ascii") as file:
-                yield int(file.read())
+            child, = children(pid)
+            yield child
 
     def as_nobody(self, *arguments):
         return self.command(*arguments, before=NOBODY)
@@ -347,17 +309,12 @@ class Others(Failures):
         """A server that root started, and that became somebody else: it may be looked into, but not what run holds."""
         source = self.write("server.py", "import ctypes, os, sys\nos.setgid(65534)\nos.setuid(65534)\n"
                             "ctypes.CDLL(None).prctl(4, 1)\nprint('ready', flush=True)\nsys.stdin.read()\n")  # PR_SET_DUMPABLE
-        with subprocess.Popen([self.recvshim, "run", "-o", "/dev/null", "/usr/bin/python3", source],
-                              env={**os.environ, **self.environment}, stdin=subprocess.PIPE, stdout=subprocess.PIPE,
-                              stderr=subprocess.DEVNULL, text=True) as process:
-            process.stdout.readline()
-            with open(f"/proc/{process.pid}/task/{process.pid}/children", encoding="ascii") as file:
-                pid = int(file.read())
+        with Running([self.recvshim, "run", "-o", "/dev/null", "/usr/bin/python3", source], **self.environment) as process:
+            pid, = children(process.pid)
             why = f"process {pid}: has a trace mapped that cannot be opened from here: Permission denied"
             self.expect(self.as_nobody("show", "-p", str(pid)), 1, why)
             self.expect(self.as_nobody("control", "-p", str(pid), "--tracing=off"), 1, why)
             self.assertIn("none: it has a trace mapped that cannot be opened", self.as_nobody("check", "-p", str(pid)).stdout)
-            process.communicate(timeout=LIMIT)
 
 
 class Files(Failures):
@@ -421,10 +378,7 @@ class Files(Failures):
         os.mkdir(self.path("alone"))
         command = shutil.copy(self.recvshim, self.path("alone"))
         if not os.path.exists("/usr/lib/x86_64-linux-gnu/librecvshim.so"):
-            environment = {name: value for name, value in os.environ.items() if name != "RECVSHIM_LIBRARY"}
-            done = subprocess.run([command, "check", self.plain], env=environment, capture_output=True, text=True, check=False,
-                                  timeout=LIMIT)
-            self.expect(done, 1, "librecvshim.so: the library is not there, and nothing can be traced")
+            self.expect(run([command, "check", self.plain]), 1, "librecvshim.so: the library is not there, and nothing can be traced")
 
     def test_without_path(self):
         environment = {**os.environ, **self.environment}
@@ -440,11 +394,6 @@ class Files(Failures):
         self.assertIn("Usage: recvshim COMMAND", done.stderr)
 
 
-def main():
-    global RECVSHIM, LIBRARY, FAILING
-    RECVSHIM, LIBRARY, FAILING = (os.path.abspath(path) for path in sys.argv[1:4])
-    unittest.main(argv=sys.argv[:1] + sys.argv[4:])
-
-
 if __name__ == "__main__":
+    FAILING = os.path.abspath(sys.argv.pop(3))
     main()

@@ -22,15 +22,27 @@ BLOCK = 1 << 20
 POSTGRESQL = "/usr/lib/postgresql/15/bin"  # Debian's place for those of its programs that are not for everybody
 
 
+RESERVED = []  # sockets whose names are those of the ports that were given
+
+
+def reserve(port):
+    """For this process and its own servers: another test that runs beside it passes over a port whose name is taken.
+    The name is one of the network namespace, as the port is, and goes with this process."""
+    name = socket.socket(socket.AF_UNIX)
+    name.bind(f"\0recvshim-test-port-{port}")
+    RESERVED.append(name)
+
+
 def free_port():
     """One that the kernel gives to nobody of itself: what it would choose may be a client's again when the server starts."""
     with open("/proc/sys/net/ipv4/ip_local_port_range", encoding="ascii") as limits:
         first = int(limits.read().split()[0])
     for _ in range(1000):
         port = random.SystemRandom().randrange(min(10000, first // 2), first)
-        with contextlib.suppress(OSError), socket.create_server(("127.0.0.1", port)), \
+        with contextlib.suppress(OSError), socket.create_server(("", port)), \
                 socket.socket(type=socket.SOCK_DGRAM) as datagrams:
-            datagrams.bind(("127.0.0.1", port))
+            datagrams.bind(("", port))
+            reserve(port)
             return port
     raise RuntimeError(f"no port below {first} is free")
 
@@ -54,8 +66,7 @@ class Ledger:
             self.bytes[port] += size
 
     def sendall(self, sender, data):
-        port = sender.getsockname()[1]
-        self.add(port, len(data))
+        self.add(sender.getsockname()[1], len(data))  # first: who has been answered may look at once
         sender.sendall(data)
 
 
@@ -95,6 +106,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 class Server(http.server.ThreadingHTTPServer):
     daemon_threads = True
+    request_queue_size = 128  # who does not get into the queue waits for seconds
 
     # A client may have had enough.
     def handle_error(self, request, client_address):
@@ -117,6 +129,24 @@ def http_server(tls=None):
             serving.join()
 
 
+@contextlib.contextmanager
+def served(data):
+    """A server on loopback that gives everybody who connects the same, and hangs up."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        def serve():
+            while True:
+                try:
+                    connection, _ = listener.accept()
+                except OSError:
+                    return
+                with connection, contextlib.suppress(OSError):
+                    connection.sendall(data)
+
+        threading.Thread(target=serve, daemon=True).start()
+        yield listener.getsockname()[1]
+        listener.shutdown(socket.SHUT_RDWR)
+
+
 TRACERS = "strace", "recvshim", "perf", "uftrace", "ltrace"  # those that stay a program's parent
 
 
@@ -133,6 +163,13 @@ def program_of(pid):
             return pid
 
 
+def signal_program(server, number):
+    """Unless it has ended: some servers do, of themselves, and who watches them may notice at any moment."""
+    if server.poll() is None:
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(program_of(server.pid), number)
+
+
 @contextlib.contextmanager
 def started(log, command, end=signal.SIGTERM, **options):
     """A server in the foreground. What it says goes into the file `log`, which is quoted where it ends too early."""
@@ -141,14 +178,11 @@ def started(log, command, end=signal.SIGTERM, **options):
     try:
         yield server
     finally:
-        if server.poll() is None:
-            with contextlib.suppress(ProcessLookupError):  # it may end by itself just now
-                os.kill(program_of(server.pid), end)
+        signal_program(server, end)
         try:
             server.wait(timeout=LIMIT)
         except subprocess.TimeoutExpired:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(program_of(server.pid), signal.SIGKILL)
+            signal_program(server, signal.SIGKILL)
             server.wait()
             raise
 
@@ -197,7 +231,9 @@ def redis_set(port, key, size):
         for block in random_blocks(size):
             client.sendall(block)
         client.sendall(b"\r\n")
-        if client.recv(100) != b"+OK\r\n":
+        with client.makefile("rb") as stream:
+            answer = stream.readline()
+        if answer != b"+OK\r\n":
             raise RuntimeError("redis-server does not take a value")
 
 
@@ -299,7 +335,7 @@ class Proxy:
         with contextlib.suppress(OSError):  # of both ends either may go first
             while data := source.recv(1 << 16 if limit is None else min(1 << 16, limit - passed)):
                 if ledger is not None:
-                    ledger.add(port, len(data))
+                    ledger.add(port, len(data))  # first, as above
                 target.sendall(data)
                 passed += len(data)
                 if passed == limit:

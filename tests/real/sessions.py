@@ -423,6 +423,8 @@ server:
     logfile: ""
     do-daemonize: no
     do-not-query-localhost: no
+    unknown-server-time-limit: 60000 # or the upstream server is asked again, and nobody hears its first answer
+    infra-cache-min-rtt: 60000
     extended-statistics: yes
     module-config: "iterator"
     access-control: 127.0.0.0/8 allow
