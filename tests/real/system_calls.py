@@ -46,6 +46,7 @@ VARIES = [(re.compile(pattern), by) for pattern, by in (
     (r"^(readv\(\d+, )\[.*\](, \d+\) += -1 EINVAL)", r"\1...\2"),
     (r"^rt_sigaction\(SIGBUS, .*", "rt_sigaction(SIGBUS, ...)"),  # guard.c has a handler for it
     (r"^(getdents64\(\d+, .*\) += )[1-9]\d*$", r"\1..."),  # ids have more digits, or fewer
+    (r"^(getcpu\(|sched_setaffinity\(.*, )\[\d+\]", r"\1[CPU]"),  # to stay where it is
     # An address that the program did not ask for is received with the same system call.
     (r"^(accept4?\(\d+), (?:NULL|\{.*?\}|ADDRESS), (?:NULL|\[.*?\]|ADDRESS)", r"\1"),
     (r"^(recvfrom\(\d+, .*, \d+, [A-Z_0|]+), (?:NULL|\{.*?\}|ADDRESS), (?:NULL|\[.*?\]|ADDRESS)", r"\1"),

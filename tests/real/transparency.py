@@ -45,6 +45,7 @@ RACES = {
     "cancel ": r"futex\(",
     "linklocal": r"bind\(.* = -1 EADDRNOTAVAIL|clock_nanosleep\(",
     "locks": r"getrandom\(",
+    "shut reading": r"ioctl\(\d+, FIONREAD, ",
     "messages batch": r"getsockopt\(\d+, SOL_SOCKET, SO_MEMINFO, ",
 }
 # Not run under a filter.
