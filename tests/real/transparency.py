@@ -279,6 +279,7 @@ messages ancillary
 messages rights
 messages batch
 messages packets
+messages together
 messages end
 overlaid
 own_sigbus kind=handled
