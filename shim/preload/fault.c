@@ -109,7 +109,7 @@ static inline void look_through(const struct call *call, struct fault_plan *plan
 
 /* A connection that has one descriptor has the place of that, and its id says whose the counts there are: nothing else
  * has to come back into the caches. */
-void fault_begin(const struct call *call, uint64_t word, struct fault_plan *plan)
+static inline void look(const struct call *call, uint64_t word, struct fault_plan *plan)
 {
     find_rules(plan);
     plan->delay = 0;
@@ -127,9 +127,22 @@ void fault_begin(const struct call *call, uint64_t word, struct fault_plan *plan
     plan->connection = fault_connections != NULL ? &fault_connections[place] : NULL;
     if (plan->connection == NULL)
         return;
-    plan->fault.ordinal = fault_count(&plan->connection->receives, plan->tag, 1, RECVSHIM_COUNT_MAX);
     plan->ended = fault_counted(&plan->connection->ended, plan->tag) != 0;
     look_through(call, plan);
+}
+
+void fault_begin(const struct call *call, uint64_t word, struct fault_plan *plan)
+{
+    look(call, word, plan);
+    if (plan->connection != NULL)
+        plan->fault.ordinal = fault_count(&plan->connection->receives, plan->tag, 1, RECVSHIM_COUNT_MAX);
+}
+
+bool fault_concerns(const struct call *call, uint64_t word)
+{
+    struct fault_plan plan;
+    look(call, word, &plan);
+    return plan.selects || plan.ended;
 }
 
 bool fault_is_over(const struct fault_plan *plan, uint64_t word)

@@ -96,6 +96,9 @@ static inline bool fault_passes_over(const struct call *call, uint64_t word)
                                                    memory_order_relaxed);
 }
 
+/* Whether a rule in force may have to do with the call, or an `eof` before has. Counts nothing. */
+bool fault_concerns(const struct call *call, uint64_t word);
+
 /* Look which rules are in force, and count the call on its connection. `word`: connection_word() of its descriptor. */
 void fault_begin(const struct call *call, uint64_t word, struct fault_plan *plan);
 

@@ -299,6 +299,21 @@ Test(receive_calls, each_message_of_a_batch)
     }
 }
 
+/* It stays one call, from the first on, also where its bytes are counted. */
+Test(receive_calls, a_batch_that_no_rule_has_to_do_with)
+{
+    NOT_UNDER_QEMU("recvmmsg is a loop of its own");
+    static const char *const rules[] = {"RECVSHIM_FAULT=recvfrom:error=EIO", "RECVSHIM_FAULT=*:error=EIO:fd=200",
+                                        "RECVSHIM_FAULT=recvfrom:error=EIO:after=1"};
+    for (size_t i = 0; i < sizeof rules / sizeof rules[0]; i++)
+        run_by("messages", "together", RECVSHIM_CALLS, rules[i], true);
+    struct finished job = RUN(.argv = {"messages", "together"}, .env = {ALL, "RECVSHIM_FAULT=recv:error=EIO:after=80"});
+    cr_expect_eq(said(&job, "count"), 8);
+    cr_expect_eq(said(&job, "recv"), -EIO);
+    job = RUN(.argv = {"messages", "together"}, .env = {ALL, "RECVSHIM_FAULT=recv:error=EIO:after=81"});
+    cr_expect_eq(said(&job, "recv"), 1);
+}
+
 Test(receive_calls, a_timeout_of_a_batch)
 {
     struct ring ring = run_by("messages", "timeout", RECVSHIM_CALL_RECVMMSG, NULL, false);

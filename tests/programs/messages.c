@@ -184,6 +184,20 @@ static void show_batch(void)
     say("empty", recvmmsg(receiver, batch.messages, BATCH, MSG_DONTWAIT, NULL) < 0 ? errno : 0);
 }
 
+/* A batch that was waited for, and one datagram more. */
+static void show_together(void)
+{
+    int fds[2];
+    struct batch batch;
+    char byte;
+    pair(SOCK_DGRAM, fds);
+    for (int i = 0; i <= BATCH; i++)
+        must(send(fds[1], "0123456789", 10, 0) == 10, "send");
+    prepare(&batch);
+    say("count", recvmmsg(fds[0], batch.messages, BATCH, 0, NULL));
+    say("recv", recv(fds[0], &byte, 1, 0) < 0 ? -errno : 1);
+}
+
 /* After an interruption, and after the timeout, which began before that. */
 static void *send_late(void *fd)
 {
@@ -276,9 +290,10 @@ static void show_end(void)
 int main(int argc, char **argv)
 {
     (void)argc;
-    static const struct way ways[] = {
-        {"ancillary", show_ancillary}, {"rights", show_rights},   {"cancelled", show_cancelled},
-        {"batch", show_batch},         {"timeout", show_timeout}, {"left", show_left},
-        {"packets", show_packets},     {"beyond", show_beyond},   {"end", show_end}};
+    static const struct way ways[] = {{"ancillary", show_ancillary}, {"rights", show_rights},
+                                      {"cancelled", show_cancelled}, {"batch", show_batch},
+                                      {"timeout", show_timeout},     {"left", show_left},
+                                      {"together", show_together},   {"packets", show_packets},
+                                      {"beyond", show_beyond},       {"end", show_end}};
     return show_way(ways, sizeof ways / sizeof ways[0], argv);
 }

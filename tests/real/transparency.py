@@ -280,6 +280,7 @@ messages ancillary
 messages rights
 messages batch
 messages packets
+messages together
 messages end
 overlaid
 own_sigbus kind=handled
