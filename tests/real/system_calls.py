@@ -51,10 +51,11 @@ VARIES = [(re.compile(pattern), by) for pattern, by in (
     (r"^(accept4?\(\d+), (?:NULL|\{.*?\}|ADDRESS), (?:NULL|\[.*?\]|ADDRESS)", r"\1"),
     (r"^(recvfrom\(\d+, .*, \d+, [A-Z_0|]+), (?:NULL|\{.*?\}|ADDRESS), (?:NULL|\[.*?\]|ADDRESS)", r"\1"),
     (r"(?<=msg_)name=(?:NULL|\{.*?\}|ADDRESS), msg_namelen=[^,]*", "name=..."),
+    (r"^(recvmsg\(\d+, \{msg_)namelen=\d+\}", r"\1name=...}"),  # one that failed
     (r"^(recv(?:from)?\(.*), " + PORT + ", ", r"\1, PORT, "),  # tagged.h
 )]
-# Waiting, as often as it takes: for a thread, which may be over already; for others to go on.
-WAITS = re.compile(r"^(?:futex\(ADDRESS, FUTEX_WAIT_BITSET\|FUTEX_CLOCK_REALTIME, <|sched_yield\()")
+# Waiting, as often as it takes: for a thread, which may be over already; for others to go on; for what was sent.
+WAITS = re.compile(r"^(?:futex\(ADDRESS, FUTEX_WAIT_BITSET\|FUTEX_CLOCK_REALTIME, <|sched_yield\(|ioctl\(\d+, FIONREAD, )")
 WAITS_AND_LOOKS = re.compile(r"^openat\(AT_FDCWD, \"/proc/[^\"]*/(?:syscall|wchan|stat|status)\"")
 
 

@@ -39,13 +39,16 @@ RETRIES = re.compile(r"ppoll\(|getsockopt\(\d+, SOL_SOCKET, SO_(?:RCVTIMEO\w*|RC
                      r"recv(?:from|msg)?\(|rt_sigreturn\(")
 SUSPECTS = r"rt_sig(?:action|procmask)\(\w+, NULL, |rt_sigaction\(SIGBUS, |rt_sigpending\("
 
-# What differs between two native runs: which thread is first, whether something is tried again (mkstemp throws what it
-# drew away now and then).
+# What differs between two native runs: which thread is first, how many ticks there are, whether something is tried again
+# (mkstemp throws what it drew away now and then).
 RACES = {
+    "no_socket files": r"rt_sigreturn\(",
+    "no_socket replaced": r"rt_sigreturn\(",
+    "unnoted": r"rt_sigreturn\(",
+    "small_stack": r"rt_sigreturn\(",
     "cancel ": r"futex\(",
     "linklocal": r"bind\(.* = -1 EADDRNOTAVAIL|clock_nanosleep\(",
     "locks": r"getrandom\(",
-    "shut reading": r"ioctl\(\d+, FIONREAD, ",
     "messages batch": r"getsockopt\(\d+, SOL_SOCKET, SO_MEMINFO, ",
 }
 # Not run under a filter.
