@@ -273,6 +273,41 @@ def postgresql(directory, prefix=()):
         yield port
 
 
+SSHD = """
+ListenAddress 127.0.0.1:{port}
+HostKey {directory}/host-key
+AuthorizedKeysFile {directory}/key.pub
+PidFile none
+StrictModes no
+UsePAM no
+PasswordAuthentication no
+PermitRootLogin yes
+LoginGraceTime 0
+Subsystem sftp internal-sftp
+{more}
+"""
+
+
+def sshd_command(directory, port, more=""):
+    """Makes keys, and a configuration with some lines more."""
+    for name in ("host-key", "key"):
+        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", os.path.join(directory, name)], check=True,
+                       timeout=LIMIT)
+    os.chmod(os.path.join(directory, "key.pub"), 0o644)
+    if os.geteuid() == 0:
+        os.makedirs("/run/sshd", exist_ok=True)  # where the child that is not trusted is locked up
+    with open(os.path.join(directory, "sshd_config"), "w", encoding="ascii") as file:
+        file.write(SSHD.format(port=port, directory=directory, more=more))
+    return ["/usr/sbin/sshd", "-D", "-e", "-f", file.name]
+
+
+def ssh_command(directory, port, *options):
+    """A login there, as who runs the tests."""
+    return ["ssh", "-F", "none", "-i", os.path.join(directory, "key"), "-p", str(port), "-o", "BatchMode=yes", "-o",
+            "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=" + os.path.join(directory, "known-hosts"), *options,
+            pwd.getpwuid(os.geteuid()).pw_name + "@127.0.0.1"]
+
+
 ROW = 993  # bytes of one, on the average
 
 

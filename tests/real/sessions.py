@@ -264,34 +264,15 @@ def memcached(run):
     return Told(output, [Account("`bytes_read`", int(stats["bytes_read"]), set(run.ledger.bytes))])
 
 
-SSHD = """
-ListenAddress 127.0.0.1:{port}
-HostKey {directory}/host-key
-AuthorizedKeysFile {directory}/key.pub
-PidFile none
-StrictModes no
-UsePAM no
-PasswordAuthentication no
-PermitRootLogin yes
-LogLevel DEBUG3
-"""
-
-
 def sshd(run):
-    for name in ("host-key", "key"):
-        run.tool("ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", name)
-    os.chmod(run.path("key.pub"), 0o644)
-    if os.geteuid() == 0:
-        os.makedirs("/run/sshd", exist_ok=True)  # where the child that is not trusted is locked up
     port = services.free_port()
-    config = run.write("sshd_config", SSHD.format(port=port, directory=run.directory))
-    log = run.start("/usr/sbin/sshd", "-D", "-e", "-f", config, tcp=[port])
-    client = ["ssh", "-F", "none", "-i", run.path("key"), "-p", str(run.before(port)), "-o", "BatchMode=yes", "-o",
-              "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=" + run.path("known-hosts"),
-              f"{own_name()}@127.0.0.1"]
+    log = run.start(*services.sshd_command(run.directory, port, "LogLevel DEBUG3"), tcp=[port])
+    port = run.before(port)
+    login = services.ssh_command(run.directory, port)
+    refused = services.ssh_command(run.directory, port, "-o", "PubkeyAuthentication=no")
     data = b"".join(services.random_blocks(3_000_000))
-    output = [services.digest([run.tool(*client, "cat", given=data)]), run.tool(*client, "sha256sum", given=data),
-              run.tool("ssh", "-o", "PubkeyAuthentication=no", *client[1:], "true", check=False)]
+    output = [services.digest([run.tool(*login, "cat", given=data)]), run.tool(*login, "sha256sum", given=data),
+              run.tool(*refused, "true", check=False)]
     logins = 3
     if run.read(os.path.basename(log)).count("attaching seccomp filter program") != logins:
         raise RuntimeError("sshd's children before the login are not under a filter of seccomp")

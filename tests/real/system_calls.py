@@ -38,6 +38,8 @@ VARIES = [(re.compile(pattern), by) for pattern, by in (
     (r"htons\([1-9]\d*\)", "htons(PORT)"),
     (r"\btv_(sec|nsec|usec)=\d+", r"tv_\1=TIME"),
     (r"\bsocket:\[\d+\]", "socket:[INODE]"),
+    (r"\bnlmsg_seq=\d+", "nlmsg_seq=TIME"),
+    (r"\biov_base=\[+\{nlmsg_len=.*\](?=, iov_len=)", "iov_base=..."),  # how long an address is valid still
     (r"\bst_\w+=[^,}]*", "..."),
     (r" \([A-Z][^()]*\)$", ""),  # what an errno means
     (r"^(exit(?:_group)?\(.*\)) += \?$", r"\1"),
@@ -180,6 +182,35 @@ def by_connection(order):
         else:
             others.append(call)
     return [tuple(calls) for calls in connections], others
+
+
+TRANSFER = re.compile(r"(read|write)\((\d+), .* = (\d+)$")
+
+
+def by_process(order, up_to_chance):
+    """The calls of each process but the first, beginning with its label, in their order; and the others, those of the
+    first. Left out is what finds nothing, and calls of the names that are up to chance. Of what is read and written it is
+    told how much that is by each descriptor: the number of pieces is up to chance. A process that has children learns of
+    their ends, and of the ends of its pipes to them, in any order: its calls are put into one."""
+    processes, transferred = collections.defaultdict(list), collections.defaultdict(collections.Counter)
+    others = []
+    for label, call in order:
+        if label == "0":
+            others.append(call)
+        elif call.endswith(" = -1 EAGAIN") or call.split("(", 1)[0] in up_to_chance:
+            continue
+        elif transfer := TRANSFER.match(call):
+            transferred[label][f"{transfer[1]}({transfer[2]})"] += int(transfer[3])
+        else:
+            processes[label].append(call)
+    parents = {label.rpartition(".")[0] for label in processes}
+    found = []
+    for label, calls in processes.items():
+        child = re.match(r"0\.\d+", label)[0]  # of the first
+        calls = [call.replace(f"<{child}", "<0.N") for call in calls]
+        sums = [f"{what} = {size} in all" for what, size in sorted(transferred[label].items())]
+        found.append((label.replace(child, "0.N", 1), *(sorted(calls) if label in parents else calls), *sums))
+    return found, others
 
 
 # The source of a datagram is looked up by another call, which the kernel takes a read of a socket for anyway.
