@@ -4,6 +4,7 @@
  * Of a text: whatever is parsed is valid, and its text is the same rule again; whatever is refused is explained on one
  * line. Of bytes: whatever is valid has a text, from which the same rule is parsed. They are laid over a good rule by
  * exclusive or, so that most of them change little in it. */
+#include "tests/blank_rule.h"
 #include "trace/fault_rules.h"
 
 #include <stdlib.h>
@@ -65,14 +66,7 @@ static void try_text(const uint8_t *bytes, size_t size)
 
 static void try_rule(const uint8_t *bytes, size_t size)
 {
-    struct recvshim_rule rule = {.calls = RECVSHIM_RULE_EVERY_CALL,
-                                 .action = RECVSHIM_ACTION_DROP,
-                                 .first = 1,
-                                 .last = UINT64_MAX,
-                                 .step = 1,
-                                 .chance = RECVSHIM_CHANCE_ALWAYS,
-                                 .fd = -1,
-                                 .counter = RECVSHIM_NO_COUNTER};
+    struct recvshim_rule rule = {.calls = RECVSHIM_RULE_EVERY_CALL, .action = RECVSHIM_ACTION_DROP, NO_OPTIONS};
     for (size_t i = 0; i < size && i < sizeof rule; i++)
         ((uint8_t *)&rule)[i] ^= bytes[i];
     if (fault_rule_valid(&rule))

@@ -10,6 +10,7 @@
 #include "cli/report.h"
 #include "cli/story.h"
 #include "printed.h"
+#include "tests/blank_rule.h"
 #include "trace/clock.h"
 #include "trace/identity.h"
 #include "trace/locate.h"
@@ -113,14 +114,8 @@ static struct recvshim_record sample(uint32_t number)
 
 static void fill_control(const struct trace *trace)
 {
-    static const struct recvshim_rule rule = {.calls = RECVSHIM_RULE_EVERY_CALL,
-                                              .action = RECVSHIM_ACTION_DROP,
-                                              .first = 1,
-                                              .last = UINT64_MAX,
-                                              .step = 1,
-                                              .chance = RECVSHIM_CHANCE_ALWAYS,
-                                              .fd = -1,
-                                              .counter = RECVSHIM_NO_COUNTER};
+    static const struct recvshim_rule rule = {
+        .calls = RECVSHIM_RULE_EVERY_CALL, .action = RECVSHIM_ACTION_DROP, NO_OPTIONS};
     struct recvshim_control *control = trace->control;
     memset(control, 0, sizeof *control);
     atomic_store_explicit(&control->tracing, 1, memory_order_relaxed);

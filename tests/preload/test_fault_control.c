@@ -1,5 +1,6 @@
 /* Rules and tracing that are switched while programs run, by the command and by pages that nobody should write. */
 #include "harness.h"
+#include "tests/blank_rule.h"
 
 #include "trace/trace_file.h"
 
@@ -150,16 +151,7 @@ Test(fault_control, random_rules_do_nothing)
 /* Rules that are nearly right, written without any order while they are read. */
 Test(fault_control, torn_and_bent_rules_harm_nobody)
 {
-    struct recvshim_rule rule = {.calls = UINT32_MAX,
-                                 .action = RECVSHIM_ACTION_SHORT,
-                                 .low = 1,
-                                 .high = 7,
-                                 .first = 1,
-                                 .last = UINT64_MAX,
-                                 .step = 1,
-                                 .chance = RECVSHIM_CHANCE_ALWAYS,
-                                 .fd = -1,
-                                 .counter = RECVSHIM_NO_COUNTER};
+    struct recvshim_rule rule = {.calls = RECVSHIM_RULE_EVERY_CALL, .low = 1, .high = 7, NO_OPTIONS};
     uint64_t words[RECVSHIM_RULE_WORDS];
     struct running storm = start(&(struct job){.argv = {"storm", "megabytes=4"}});
     while (access(trace_path(), F_OK) != 0)

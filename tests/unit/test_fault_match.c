@@ -1,5 +1,6 @@
 #include "draw.h"
 #include "fault_match.h"
+#include "tests/blank_rule.h"
 #include "trace/fault_rules.h"
 
 #include <arpa/inet.h>
@@ -8,14 +9,7 @@
 
 static struct recvshim_rule rule(enum recvshim_action action)
 {
-    return (struct recvshim_rule){.calls = RECVSHIM_RULE_EVERY_CALL,
-                                  .action = (uint8_t)action,
-                                  .first = 1,
-                                  .last = UINT64_MAX,
-                                  .step = 1,
-                                  .chance = RECVSHIM_CHANCE_ALWAYS,
-                                  .fd = -1,
-                                  .counter = RECVSHIM_NO_COUNTER};
+    return (struct recvshim_rule){.calls = RECVSHIM_RULE_EVERY_CALL, .action = (uint8_t)action, NO_OPTIONS};
 }
 
 static struct recvshim_address address(int family, const char *text, uint16_t port)
