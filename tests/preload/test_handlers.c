@@ -139,35 +139,34 @@ Test(handlers, of_a_forked_child)
 
 /* Ten thousand receives left by siglongjmp, out of a handler that the policy lets pass, leave nothing behind: what then
  * interrupts a receive is SIGUSR1, and it alone. */
-Test(handlers, nothing_is_left_of_a_receive_that_was_left)
+static const struct left_row {
+    const char *eintr;
+    bool known, passed;
+} left_rows[] = {{"RECVSHIM_EINTR=always", false, false},
+                 {"RECVSHIM_EINTR=intent", true, false},
+                 {"RECVSHIM_EINTR=restart", true, true},
+                 {"RECVSHIM_EINTR=never", false, true}};
+
+ROWS(handlers, nothing_is_left_of_a_receive_that_was_left, left_rows)
 {
-    static const struct {
-        const char *eintr;
-        bool known, passed;
-    } rows[] = {{"RECVSHIM_EINTR=always", false, false},
-                {"RECVSHIM_EINTR=intent", true, false},
-                {"RECVSHIM_EINTR=restart", true, true},
-                {"RECVSHIM_EINTR=never", false, true}};
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
-        unlink(trace_path());
-        struct finished job = RUN(.argv = {"jump", "times=10000", "then=1"}, .env = {rows[i].eintr});
-        cr_assert(exited_with(&job, 0));
-        cr_expect_eq(said(&job, "jumped"), 10000);
-        cr_expect_eq(said(&job, "received"), 10);
-        cr_expect_eq(said(&job, "errno"), rows[i].passed ? EINTR : 0, "%s", rows[i].eintr);
-        struct ring ring = read_receives(trace_path());
-        cr_expect_eq(ring.torn, 0);
-        cr_assert_eq(ring.count, 11);
-        for (int record = 0; record < 10; record++) {
-            cr_expect_eq(ring.records[record].event, RECVSHIM_EVENT_RECEIVE);
-            cr_expect_eq(ring.records[record].result_flags & (RECVSHIM_RESULT_SIGNALS | RECVSHIM_RESULT_CANDIDATES), 0);
-        }
-        const struct recvshim_record *last = &ring.records[10];
-        cr_expect_eq(last->event, rows[i].passed ? RECVSHIM_EVENT_INTERRUPTED : RECVSHIM_EVENT_RECEIVE);
-        cr_expect_eq(last->retries, !rows[i].passed);
-        cr_expect_eq(last->signals, signal_bit(SIGUSR1), "%s: signals %#llx", rows[i].eintr,
-                     (unsigned long long)last->signals);
-        cr_expect_neq(last->result_flags & (rows[i].known ? RECVSHIM_RESULT_SIGNALS : RECVSHIM_RESULT_CANDIDATES), 0);
-        free_ring(&ring);
+    const struct left_row *row = &left_rows[*index];
+    struct finished job = RUN(.argv = {"jump", "times=10000", "then=1"}, .env = {row->eintr});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "jumped"), 10000);
+    cr_expect_eq(said(&job, "received"), 10);
+    cr_expect_eq(said(&job, "errno"), row->passed ? EINTR : 0, "%s", row->eintr);
+    struct ring ring = read_receives(trace_path());
+    cr_expect_eq(ring.torn, 0);
+    cr_assert_eq(ring.count, 11);
+    for (int record = 0; record < 10; record++) {
+        cr_expect_eq(ring.records[record].event, RECVSHIM_EVENT_RECEIVE);
+        cr_expect_eq(ring.records[record].result_flags & (RECVSHIM_RESULT_SIGNALS | RECVSHIM_RESULT_CANDIDATES), 0);
     }
+    const struct recvshim_record *last = &ring.records[10];
+    cr_expect_eq(last->event, row->passed ? RECVSHIM_EVENT_INTERRUPTED : RECVSHIM_EVENT_RECEIVE);
+    cr_expect_eq(last->retries, !row->passed);
+    cr_expect_eq(last->signals, signal_bit(SIGUSR1), "%s: signals %#llx", row->eintr,
+                 (unsigned long long)last->signals);
+    cr_expect_neq(last->result_flags & (row->known ? RECVSHIM_RESULT_SIGNALS : RECVSHIM_RESULT_CANDIDATES), 0);
+    free_ring(&ring);
 }

@@ -22,7 +22,7 @@ static void check_threads(int threads)
 {
     char argument[32], key[32];
     snprintf(argument, sizeof argument, "threads=%d", threads);
-    struct finished job = RUN(.argv = {"threads", argument, "each=10000"}, .env = {RECEIVES_ONLY});
+    struct finished job = RUN(.argv = {"threads", argument, "each=10000"}, .env = {RECEIVES_ONLY, "RECVSHIM_SIZE=64M"});
     cr_assert(exited_with(&job, 0));
     struct ring ring = read_trace(trace_path());
     cr_expect_eq(ring.torn, 0);

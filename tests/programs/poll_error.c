@@ -29,12 +29,11 @@ int main(int argc, char **argv)
     must(setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof limit) == 0, "SO_RCVTIMEO");
     handle(SIGALRM, on_tick, 0);
     begin_ticks(number(argv, "tick", 20) * 1000);
-    uint64_t begin = nanoseconds(CLOCK_MONOTONIC), cpu = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    uint64_t begin = nanoseconds(CLOCK_MONOTONIC);
     ssize_t result = recv(fd, &byte, 1, 0);
     int error = errno;
-    uint64_t end = nanoseconds(CLOCK_MONOTONIC), cpu_end = nanoseconds(CLOCK_THREAD_CPUTIME_ID);
+    uint64_t end = nanoseconds(CLOCK_MONOTONIC);
     end_ticks();
-    say("cpu_us", (long long)(cpu_end - cpu) / 1000);
     say("elapsed_us", (long long)(end - begin) / 1000);
     say("result", result);
     say("errno", error);

@@ -182,10 +182,10 @@ int main(int argc, char **argv)
         say("alive", i);
     }
     struct timespec limit;
-    clock_gettime(CLOCK_REALTIME, &limit);
+    clock_gettime(CLOCK_MONOTONIC, &limit);
     limit.tv_sec += JOIN_S;
     for (int i = 0; i < RECEIVERS; i++) {
-        if (pthread_timedjoin_np(threads[i], NULL, &limit) != 0) {
+        if (pthread_clockjoin_np(threads[i], NULL, CLOCK_MONOTONIC, &limit) != 0) {
             dprintf(STDERR_FILENO, "victim: receiver %d hangs\n", i);
             _exit(72);
         }
