@@ -189,7 +189,7 @@ static void judge(struct family *family, struct member *member)
         note_lost(family, member, &running, verdict,
                   "was started without LD_PRELOAD in its environment, as env -i, sudo or a server may do: have it keep "
                   "LD_PRELOAD and RECVSHIM_TRACE");
-    } else if (inspect_reason(&inspection) != NULL) {
+    } else if (verdict != INSPECT_UNREADABLE && inspect_reason(&inspection) != NULL) { /* else it has just ended */
         note_lost(family, member, &running, verdict, inspection.reason);
     }
     inspect_free(&inspection);

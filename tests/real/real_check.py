@@ -609,6 +609,30 @@ class Children(Check):
         remarks = self.lose("sh", "-c", f'/usr/bin/python3 -c "{python}"; true', before=NOBODY)
         self.assertEqual([line for line in remarks if " was seen" not in line], [])
 
+    def test_gone_while_it_is_looked_at(self):
+        """Its program cannot be opened any more: that does not tell how it was run. As of one that ends just then."""
+        fifo = self.path("gone")
+        os.mkfifo(fifo)
+        with Running([self.recvshim, "run", "-o", "/dev/null", "--", "sh", "-c",
+                      f"exec 3<&0; echo ready; read line <{fifo}; {self.plain} wait <&3; true"], self.environment) as running:
+            with subprocess.Popen(["strace", "--quiet=all", "-o", "/dev/null", "-e", "trace=newfstatat", "-e",
+                                   "inject=newfstatat:error=ENOENT", "-p", str(running.pid)]) as strace:
+                def is_attached():
+                    if strace.poll() is not None:
+                        self.skipTest("no program may be attached to here")
+                    with open(f"/proc/{running.pid}/status", encoding="ascii") as file:
+                        return f"TracerPid:\t{strace.pid}\n" in file.read()
+
+                running.wait_for(is_attached)
+                with open(fifo, "w", encoding="ascii") as file:
+                    file.write("\n")
+                self.assertEqual(running.process.stdout.readline(), "ready\n")
+                for _ in range(3):
+                    running.wait_for_looks()
+                strace.terminate()
+            _, remarks = running.end()
+        self.assertEqual([line for line in remarks if " was seen" not in line], [])
+
     def test_quick_exit(self):
         """It leaves out every function that would tell of the end."""
         python = 'import ctypes; ctypes.CDLL(None).quick_exit(0)'
