@@ -583,6 +583,11 @@ class Children(Check):
         self.assertEqual(len(remarks), 1, remarks)
         self.assertRegex(remarks[0], r"process \d+ \(.*plain\) and 2 more like it was not traced")
 
+    def test_child_of_a_daemon(self):
+        """The daemon's own parent is gone before anybody can look at it; but it has said hello."""
+        remarks = self.lose("sh", "-c", f"exec 3<&0; (sh -c 'env -i {self.plain} wait <&3; true' &); cat <&3", times=3)
+        self.expect_lost(remarks, self.plain, "was started without LD_PRELOAD in its environment")
+
     def test_very_many(self):
         """So many kinds of processes are told of, the others counted; whoever becomes one kind after another, once."""
         paths = [shutil.copy(self.plain, self.path(f"kind{i}")) for i in range(34)]
