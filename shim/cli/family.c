@@ -423,8 +423,8 @@ static void say_eldest_vanished(const struct process *process, const struct fami
                 "the library; see recvshim check",
                 end->name, message_name(end->comm));
     else
-        message("%s: ended and did not tell: by quick_exit or a raw system call, or it became another program of its "
-                "name, which was not traced",
+        message("%s: ended and did not tell: by daemon(3), quick_exit or a raw system call, or it became another "
+                "program of its name, which was not traced",
                 end->name);
 }
 
@@ -449,8 +449,9 @@ static bool say_vanished(const struct family *family, const struct family_end *e
     if (others > 0)
         snprintf(more, sizeof more, " and %zu more", others);
     if (first != NULL)
-        message("%s: process %" PRIu32 " (%s)%s ended and did not tell: killed by a signal, or having become another "
-                "program, which was not traced, as with env -i",
+        message("%s: process %" PRIu32
+                " (%s)%s ended and did not tell: killed by a signal, by daemon(3), quick_exit or "
+                "a raw system call, or having become another program, which was not traced, as with env -i",
                 end->name, first->pid, first->comm, more);
     return said || first != NULL;
 }

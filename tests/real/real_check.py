@@ -643,7 +643,14 @@ class Children(Check):
         python = 'import ctypes; ctypes.CDLL(None).quick_exit(0)'
         _, remarks = self.run_quiet("/usr/bin/python3", "-c", python)
         self.assertEqual(len(remarks), 1, remarks)
-        self.assertIn("python3: ended and did not tell: by quick_exit or a raw system call", remarks[0])
+        self.assertIn("python3: ended and did not tell: by daemon(3), quick_exit or a raw system call", remarks[0])
+
+    def test_daemon(self):
+        """libc itself ends the one that goes into the background: no call of the program's tells of it."""
+        python = "import ctypes; ctypes.CDLL(None).daemon(0, 0)"
+        _, remarks = self.run_quiet("/usr/bin/python3", "-c", python)
+        told = "ended and did not tell: by daemon(3), quick_exit or a raw system call"
+        self.assertEqual([told in line for line in remarks if "run on under this trace" not in line], [True], remarks)
 
     def test_too_short_to_be_seen(self):
         """Of these the trace tells: they said start, and never exit."""
@@ -653,8 +660,8 @@ class Children(Check):
         for _ in range(30):  # whatever a look happens to see of it
             done, remarks = self.run_quiet("sh", "-c", f"env -i {self.plain}; true")
             self.assertEqual((done.stdout, len(remarks)), ("hi\n", 1), remarks)
-            self.assertRegex(remarks[0], r"process \d+ \(env\) ended and did not tell: killed by a signal, or having become "
-                             r"another program|plain\) was not traced: it was started")
+            self.assertRegex(remarks[0], r"process \d+ \(env\) ended and did not tell: killed by a signal, by daemon\(3\), "
+                             r"quick_exit or a raw system call, or having become another program|plain\) was not traced: it was started")
 
     def test_no_false_alarm(self):
         """Of processes that end in ways of their own there is nothing to say."""
