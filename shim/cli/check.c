@@ -7,6 +7,7 @@
 #include "message.h"
 #include "options.h"
 #include "preload/settings.h"
+#include "stop.h"
 #include "trace/locate.h"
 
 #include <errno.h>
@@ -196,6 +197,7 @@ int command_check(int argc, char **argv)
     static const struct settings defaults = SETTINGS_DEFAULT;
     argp_err_exit_status = STATUS_USAGE;
     argp_parse(&argp, argc, argv, 0, NULL, &arguments);
+    stop_begin(false);
 
     check.name = arguments.program;
     check.handled = defaults.calls;

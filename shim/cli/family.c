@@ -1,6 +1,7 @@
 #include "family.h"
 
 #include "message.h"
+#include "recording.h"
 #include "trace/clock.h"
 #include "trace/locate.h"
 
@@ -22,13 +23,14 @@
 #define JOINING_NS     100000000             /* from the loading of the library to its constructor */
 
 void family_begin(struct family *family, const struct trace *trace, const struct process_list *known, pid_t pid,
-                  uint64_t since)
+                  uint64_t since, bool shared)
 {
     memset(family, 0, sizeof *family);
     family->trace = trace;
     family->known = known;
     family->pid = pid;
-    family->since = family->looked = since;
+    family->since = family->looked = family->greeted = since;
+    family->shared = shared;
     family->credit = CREDIT_NS;
 }
 
@@ -226,7 +228,7 @@ static void judge(struct family *family, struct member *member)
         note_lost(family, member, &running, verdict,
                   "was started without LD_PRELOAD in its environment, as env -i, sudo or a server may do: have it keep "
                   "LD_PRELOAD and RECVSHIM_TRACE");
-    } else if (inspect_reason(&inspection) != NULL) {
+    } else if (verdict != INSPECT_UNREADABLE && inspect_reason(&inspection) != NULL) { /* else it has just ended */
         note_lost(family, member, &running, verdict, inspection.reason);
     }
     inspect_free(&inspection);
@@ -320,6 +322,45 @@ static bool look_at(struct family *family, size_t index)
     return true;
 }
 
+static const struct process *find_last(const struct process_list *known, uint32_t pid)
+{
+    const struct process *last = NULL;
+    for (size_t i = 0; i < known->count; i++)
+        if (known->items[i].pid == pid)
+            last = &known->items[i];
+    return last;
+}
+
+/* Whether the eldest is among its parents, as far as these said hello: others may write to a trace that has a name. */
+static bool is_descendant(const struct family *family, const struct process *process)
+{
+    for (int generation = 0; process != NULL && generation < 64; generation++) {
+        if (process->pid == (uint32_t)family->pid || process->parent == (uint32_t)family->pid)
+            return true;
+        process = find_last(family->known, process->parent);
+    }
+    return false;
+}
+
+/* Those that said hello since: a daemon has no parent in the family by which it would be found. */
+static void add_greeted(struct family *family)
+{
+    uint64_t newest = family->greeted;
+    struct recording recording;
+    if (!recording_look(family->trace, &recording) || recording.foreign)
+        return; /* those of another pid namespace have other numbers here */
+    for (size_t i = 0; i < family->known->count; i++) {
+        const struct process *process = &family->known->items[i];
+        if (process->start <= family->greeted || (family->shared && !is_descendant(family, process)))
+            continue;
+        const struct member *found = find(family, (pid_t)process->parent);
+        const struct member parent = found != NULL ? *found : (struct member){0}; /* adding may move it */
+        add(family, (pid_t)process->pid, found != NULL ? &parent : NULL);
+        newest = process->start > newest ? process->start : newest;
+    }
+    family->greeted = newest;
+}
+
 /* Nanoseconds that this thread has worked. */
 static int64_t worked(void)
 {
@@ -339,6 +380,7 @@ void family_look(struct family *family)
         return;
     int64_t before = worked();
     add(family, family->pid, NULL);
+    add_greeted(family);
     for (size_t i = 0; i < family->count;) {
         if (look_at(family, i))
             i++;
@@ -371,26 +413,6 @@ static bool has_departed(const struct family *family, const struct process *proc
     }
     return low > 0 && family->departures[low - 1].pid == process->pid &&
            family->departures[low - 1].time >= process->start;
-}
-
-static const struct process *find_last(const struct process_list *known, uint32_t pid)
-{
-    const struct process *last = NULL;
-    for (size_t i = 0; i < known->count; i++)
-        if (known->items[i].pid == pid)
-            last = &known->items[i];
-    return last;
-}
-
-/* Whether the eldest is among its parents, as far as these said hello: others may write to a trace that has a name. */
-static bool is_descendant(const struct family *family, const struct process *process)
-{
-    for (int generation = 0; process != NULL && generation < 64; generation++) {
-        if (process->pid == (uint32_t)family->pid || process->parent == (uint32_t)family->pid)
-            return true;
-        process = find_last(family->known, process->parent);
-    }
-    return false;
 }
 
 /* Whether it was there, and traced, at the last look and the one before. */
@@ -441,8 +463,8 @@ static void say_eldest_vanished(const struct process *process, const struct fami
                 "the library; see recvshim check",
                 end->name, message_name(end->comm));
     else
-        message("%s: ended and did not tell: by quick_exit or a raw system call, or it became another program of its "
-                "name, which was not traced",
+        message("%s: ended and did not tell: by daemon(3), quick_exit or a raw system call, or it became another "
+                "program of its name, which was not traced",
                 end->name);
 }
 
@@ -453,7 +475,7 @@ static bool say_vanished(const struct family *family, const struct family_end *e
     bool said = false;
     for (size_t i = 0; i < family->known->count; i++) {
         const struct process *process = &family->known->items[i];
-        if (!has_vanished(family, i) || (end->shared && !is_descendant(family, process)))
+        if (!has_vanished(family, i) || (family->shared && !is_descendant(family, process)))
             continue;
         if (process->pid != (uint32_t)family->pid) {
             others += first != NULL;
@@ -467,8 +489,9 @@ static bool say_vanished(const struct family *family, const struct family_end *e
     if (others > 0)
         snprintf(more, sizeof more, " and %zu more", others);
     if (first != NULL)
-        message("%s: process %" PRIu32 " (%s)%s ended and did not tell: killed by a signal, or having become another "
-                "program, which was not traced, as with env -i",
+        message("%s: process %" PRIu32
+                " (%s)%s ended and did not tell: killed by a signal, by daemon(3), quick_exit or "
+                "a raw system call, or having become another program, which was not traced, as with env -i",
                 end->name, first->pid, first->comm, more);
     return said || first != NULL;
 }

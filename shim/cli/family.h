@@ -54,7 +54,9 @@ struct family {
     const struct process_list *known; /* who began to write to the trace: it may grow */
     pid_t pid;                        /* the eldest */
     uint64_t since;                   /* when it was started, on the trace's clock */
+    bool shared;                      /* others than the family may write to the trace */
     uint64_t looked;                  /* last */
+    uint64_t greeted;                 /* who said hello up to then has been looked at */
     int64_t credit;                   /* ns that looking may take by now */
     struct member *members;
     size_t count, room;
@@ -69,7 +71,7 @@ struct family {
 };
 
 void family_begin(struct family *family, const struct trace *trace, const struct process_list *known, pid_t pid,
-                  uint64_t since);
+                  uint64_t since, bool shared);
 void family_free(struct family *family);
 
 /* Look, unless that has cost too much so far: 1 % of a CPU is what it may take. To be called every 20 ms or so. */
@@ -85,7 +87,6 @@ struct family_end {
     bool killed;      /* by a signal */
     bool told;        /* why it could not be traced was said before it started */
     bool departures;  /* nobody's goodbye can be missing from the trace */
-    bool shared;      /* others than the family may write to it */
 };
 
 /* Say who was not traced, and why, a line each. Returns whether there was anything to say. */

@@ -3,6 +3,7 @@
 #include "message.h"
 
 #include <argp.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
@@ -26,6 +27,14 @@ static const struct command {
 };
 #define COMMANDS (sizeof commands / sizeof commands[0])
 
+static int flush(FILE *file)
+{
+    if (fflush(file) == 0)
+        return STATUS_DONE;
+    message("%s: cannot be written: %s", file == stdout ? "stdout" : "stderr", strerror(errno));
+    return STATUS_FAILED;
+}
+
 static int print_help(FILE *file)
 {
     fputs("Usage: recvshim COMMAND [OPTIONS] ...\n"
@@ -34,7 +43,7 @@ static int print_help(FILE *file)
     for (size_t i = 0; i < COMMANDS; i++)
         fprintf(file, "  %-8s %s\n", commands[i].name, commands[i].summary);
     fputs("\n`recvshim COMMAND --help' lists a command's options; `recvshim --version' tells the version.\n", file);
-    return fflush(file) == 0 ? STATUS_DONE : STATUS_FAILED;
+    return flush(file);
 }
 
 static const struct command *find(const char *name)
@@ -88,8 +97,10 @@ int main(int argc, char **argv)
     const char *name = argv[1];
     if (strcmp(name, "--help") == 0 || strcmp(name, "-?") == 0 || (strcmp(name, "help") == 0 && argc == 2))
         return print_help(stdout);
-    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0)
-        return puts(argp_program_version) < 0 || fflush(stdout) != 0 ? STATUS_FAILED : STATUS_DONE;
+    if (strcmp(name, "--version") == 0 || strcmp(name, "-V") == 0) {
+        puts(argp_program_version);
+        return flush(stdout);
+    }
     bool help = strcmp(name, "help") == 0;
     const struct command *command = find(help ? argv[2] : name);
     if (command == NULL) {

@@ -8,31 +8,6 @@
 #include <inttypes.h>
 #include <stdlib.h>
 
-/* ---- what is recorded at all ---- */
-
-struct recording_request {
-    const struct trace *trace;
-    struct recording *recording;
-};
-
-static void read_recording(void *context)
-{
-    const struct recording_request *request = context;
-    const struct recvshim_control *control = request->trace->control;
-    *request->recording = (struct recording){
-        .tracing = atomic_load_explicit(&control->tracing, memory_order_relaxed) != 0,
-        .events = atomic_load_explicit(&control->events, memory_order_relaxed),
-        .controlled = atomic_load_explicit(&control->generation, memory_order_relaxed) != 0,
-        .foreign = atomic_load_explicit(&request->trace->counters->foreign, memory_order_relaxed) != 0};
-}
-
-bool recording_look(const struct trace *trace, struct recording *recording)
-{
-    struct recording_request request = {trace, recording};
-    *recording = (struct recording){0};
-    return guard_run(trace, read_recording, &request);
-}
-
 void remarks_say_overridden(const struct recording *recorded, const struct settings *settings, const char *trace_name)
 {
     if (!recorded->tracing && settings->trace.tracing)
@@ -150,8 +125,7 @@ void remarks_say(const struct remarks *remarks)
                                    .comm = remarks->launch->comm,
                                    .killed = remarks->launch->killed,
                                    .told = told,
-                                   .departures = has_all_departures(remarks),
-                                   .shared = remarks->shared};
+                                   .departures = has_all_departures(remarks)};
     bool said = family_report(remarks->family, &end);
     if (!registered && !told && !said)
         message("%s: was not traced: the library was not loaded, or could not open the trace", remarks->name);

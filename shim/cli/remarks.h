@@ -9,17 +9,7 @@
 #include "launch.h"
 #include "overruled.h"
 #include "preload/settings.h"
-
-/* What a trace records: its maker chose it, and recvshim control may have since. Who joins it lives with it. */
-struct recording {
-    bool tracing;
-    uint32_t events;
-    bool controlled; /* recvshim control has set the rules, and nobody follows those that he was started with */
-    bool foreign;    /* processes of another pid namespace write to it */
-};
-
-/* Returns false, and nothing is recorded, where the trace was cut short. */
-bool recording_look(const struct trace *trace, struct recording *recording);
+#include "recording.h"
 
 struct remarks {
     const char *name;       /* of the command */
@@ -35,7 +25,6 @@ struct remarks {
     const struct launch *launch; /* that has ended */
     uint64_t started;            /* when, on the trace's clock */
     bool written;                /* others write to the trace yet */
-    bool shared;                 /* others may, as it has a name */
 };
 
 /* Say which settings of this command the trace does not let hold. */

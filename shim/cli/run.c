@@ -280,7 +280,7 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
     char words[OVERRULED_WORDS_MAX];
     struct overruled overruled;
     bool feeding = true, ended = false, written = true, looking = overruled_begin(&overruled, feed->trace);
-    family_begin(&family, feed->trace, &feed->processes, launch->pid, started);
+    family_begin(&family, feed->trace, &feed->processes, launch->pid, started, arguments->trace != NULL);
     feed->observe = family_observe;
     feed->observe_context = &family;
     while (!ended) {
@@ -309,8 +309,7 @@ static int attend(const struct arguments *arguments, struct feed *feed, struct l
                                     .family = &family,
                                     .launch = launch,
                                     .started = started,
-                                    .written = written,
-                                    .shared = arguments->trace != NULL};
+                                    .written = written};
     if (feeding && !arguments->quiet)
         remarks_say(&remarks);
     if (chance != NULL && !arguments->quiet)

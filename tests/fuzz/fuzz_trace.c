@@ -345,8 +345,7 @@ static void report_family(const struct feed *feed, struct family *family)
     static struct overruled overruled;
     char words[OVERRULED_WORDS_MAX];
     uint64_t signals;
-    const struct family_end end = {
-        .name = "fuzz", .comm = "name", .departures = true, .shared = (feed->trace->header.realtime & 1) != 0};
+    const struct family_end end = {.name = "fuzz", .comm = "name", .departures = true};
     family_report(family, &end);
     family_free(family);
     overruled_count(&overruled, feed->trace, &signals);
@@ -374,7 +373,7 @@ static void show(struct trace *trace, const struct format *format, enum printed 
     }
     const bool run = (bytes[6] & 32) != 0;
     if (run) {
-        family_begin(&family, trace, &feed.processes, 1, 0);
+        family_begin(&family, trace, &feed.processes, 1, 0, (trace->header.realtime & 1) != 0);
         feed.observe = family_observe;
         feed.observe_context = &family;
     }

@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import shutil
+import subprocess
 import time
 
 from services import served
@@ -134,6 +135,11 @@ class Children(Untraced):
         self.assertEqual(len(remarks), 1, remarks)
         self.assertRegex(remarks[0], r"process \d+ \(.*plain\) and 2 more like it was not traced")
 
+    def test_child_of_a_daemon(self):
+        """The daemon's own parent is gone before anybody can look at it; but it has said hello."""
+        remarks = self.lose("sh", "-c", f"exec 3<&0; (sh -c 'env -i {self.plain} wait <&3; true' &); cat <&3")
+        self.expect_lost(remarks, self.plain, "was started without LD_PRELOAD in its environment")
+
     def test_very_many(self):
         """So many kinds of processes are told of, the others counted; whoever becomes one kind after another, once."""
         paths = [shutil.copy(self.plain, self.path(f"kind{i}")) for i in range(34)]
@@ -163,19 +169,49 @@ class Children(Untraced):
             remarks = self.lose("sh", "-c", f'sleep 0.1; /usr/bin/python3 -c "{python}"; true', before=before)
             self.assertEqual([line for line in remarks if " was seen" not in line], [])
 
+    def test_gone_while_it_is_looked_at(self):
+        """Its program cannot be opened any more: that does not tell how it was run. As of one that ends just then."""
+        fifo = self.path("gone")
+        os.mkfifo(fifo)
+        with self.watched("sh", "-c", f"exec 3<&0; echo ready; read line <{fifo}; {self.plain} wait <&3; true") as running:
+            with subprocess.Popen(["strace", "--quiet=all", "-o", "/dev/null", "-e", "trace=newfstatat", "-e",
+                                   "inject=newfstatat:error=ENOENT", "-p", str(running.pid)]) as strace:
+                def is_attached():
+                    if strace.poll() is not None:
+                        self.skipTest("no program may be attached to here")
+                    with open(f"/proc/{running.pid}/status", encoding="ascii") as file:
+                        return f"TracerPid:\t{strace.pid}\n" in file.read()
+
+                wait_for(is_attached)
+                with open(fifo, "w", encoding="ascii") as file:
+                    file.write("\n")
+                self.assertEqual(running.process.stdout.readline(), "ready\n")
+                running.wait_for_look()
+                strace.terminate()
+            _, remarks = running.end()
+        self.assertEqual([line for line in remarks if " was seen" not in line], [])
+
     def test_quick_exit(self):
         """It leaves out every function that would tell of the end."""
         python = 'import ctypes; ctypes.CDLL(None).quick_exit(0)'
         _, remarks = self.run_quiet("/usr/bin/python3", "-c", python)
         self.assertEqual(len(remarks), 1, remarks)
-        self.assertIn("python3: ended and did not tell: by quick_exit or a raw system call", remarks[0])
+        self.assertIn("python3: ended and did not tell: by daemon(3), quick_exit or a raw system call", remarks[0])
+
+    def test_daemon(self):
+        """libc itself ends the one that goes into the background: no call of the program's tells of it."""
+        python = "import ctypes; ctypes.CDLL(None).daemon(0, 0)"
+        _, remarks = self.run_quiet("/usr/bin/python3", "-c", python)
+        told = "ended and did not tell: by daemon(3), quick_exit or a raw system call"
+        self.assertEqual([told in line for line in remarks if "run on under this trace" not in line], [True], remarks)
 
     def test_too_short_to_be_seen(self):
         """Of these the trace tells: they said start, and never exit."""
         done, remarks = self.run_quiet("env", "-i", self.plain)
         self.assertEqual((done.stdout, len(remarks)), ("hi\n", 1), remarks)
         self.assertRegex(remarks[0], r"env: became plain, which was not traced|plain\) was not traced: it was started")
-        vanished = r"process \d+ \(env\) ended and did not tell: killed by a signal, or having become another program"
+        vanished = (r"process \d+ \(env\) ended and did not tell: killed by a signal, by daemon\(3\), quick_exit or a raw system "
+                    r"call, or having become another program")
         # By nobody: recvshim, which is this shell's parent, is stopped meanwhile.
         done, remarks = self.run_quiet("sh", "-c", f"kill -STOP $PPID; env -i {self.plain}; kill -CONT $PPID")
         self.assertEqual((done.stdout, len(remarks)), ("hi\n", 1), remarks)

@@ -121,6 +121,39 @@ Test(show, prints_and_counts)
     expect_said("has been truncated");
 }
 
+/* As of `recvshim check PROGRAM | head -1': that is no failure, of any command. */
+Test(show, a_reader_that_is_gone_has_seen_enough)
+{
+    make_trace();
+    static const char *const words[] = {"show", "stats", "control", "check"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        int ends[2], err = memfd_create("err", MFD_CLOEXEC);
+        cr_assert_eq(pipe2(ends, O_CLOEXEC), 0);
+        close(ends[0]);
+        pid_t pid =
+            start((char *[]){"recvshim", (char *)words[i], strcmp(words[i], "check") == 0 ? "/bin/sh" : path, NULL},
+                  ends[1], err);
+        cr_assert_eq(wait_status(pid), 0, "%s", words[i]);
+        close(ends[1]);
+        slurp(err, said, sizeof said);
+        cr_assert_str_eq(said, "");
+    }
+}
+
+/* Help is an output as any other. */
+Test(show, help_that_cannot_be_written)
+{
+    static const char *const words[] = {"help", "--help", "--version"};
+    for (size_t i = 0; i < sizeof words / sizeof words[0]; i++) {
+        int full = open("/dev/full", O_WRONLY | O_CLOEXEC), err = memfd_create("err", MFD_CLOEXEC);
+        cr_assert_geq(full, 0);
+        cr_assert_eq(wait_status(start((char *[]){"recvshim", (char *)words[i], NULL}, full, err)), 1);
+        close(full);
+        slurp(err, said, sizeof said);
+        expect_said("recvshim: stdout: cannot be written: No space left");
+    }
+}
+
 Test(show, events_never_go_into_their_own_trace)
 {
     make_trace();
