@@ -95,7 +95,7 @@ LIMITS = {
     "that came by exec or SCM_RIGHTS has another": "attribution::sockets_inherited_by_exec "
                                                    "attribution::descriptors_that_are_passed",
     "A filter of seccomp that is installed by a raw": "gaps::a_filter_that_is_installed_past_libc",
-    "or by `quick_exit`, has no": "pitfalls.py::test_quick_exit life::killed",
+    "by `quick_exit`, or by going on": "pitfalls.py::test_quick_exit life::killed",
     "are at an invalid address": "gaps::addresses_where_nothing_is edges::lengths_at_impossible_addresses "
                                  "receive_calls::what_the_kernel_refuses",
     "Children of a raw `clone`": "world::raw_clone_without_look_ups",
