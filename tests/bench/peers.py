@@ -20,7 +20,7 @@ import rounds  # pylint: disable=wrong-import-position
 import services  # pylint: disable=wrong-import-position
 import throughput  # pylint: disable=wrong-import-position
 
-LIMIT = 60  # seconds for what a peer takes to be read
+LIMIT = 240  # seconds for what a peer takes to be read: only what hangs comes near
 RING = 16 << 20  # bytes: the default size of a trace
 RECORD = 128
 EVENT = 52  # bytes that an event of LTTng takes
@@ -187,7 +187,8 @@ class Lttng:
             raise RuntimeError("the event was not built: liblttng-ust-dev is needed")
         home = place / "lttng"
         (home / ".lttng").mkdir(parents=True)
-        environment = {"LTTNG_HOME": str(home)}
+        # A program that is busy for long as it starts would else go on without its session.
+        environment = {"LTTNG_HOME": str(home), "LTTNG_UST_REGISTER_TIMEOUT": "-1"}
         command = ["lttng-sessiond", "--no-kernel", f"--apps-sock={home}/.lttng/lttng-ust-sock-8"]
         inside = []
         if os.geteuid() == 0:

@@ -137,7 +137,7 @@ def check_traces(bash, command, directory):
     with open(os.path.join(directory, "trace.log"), "w", encoding="utf-8") as file:
         file.write("no trace\n")
     os.mkdir(os.path.join(directory, "trace.directory"))
-    with subprocess.Popen([command.path, "run", "-q", "--trace", trace, "--", "sh", "-c", "echo $$; exec cat"], stdin=subprocess.PIPE,
+    with subprocess.Popen([command.path, "run", "-q", "--trace", trace, "--", "sh", "-c", "echo $$; read end"], stdin=subprocess.PIPE,
                           stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True) as runner:
         traced = runner.stdout.readline().strip()
         for line in "recvshim show -p ", "recvshim show --process=", "recvshim stats --pid=", "recvshim control --process ":
