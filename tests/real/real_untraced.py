@@ -164,7 +164,7 @@ class Children(Untraced):
         python = ("import ctypes, sys; ctypes.CDLL(None).prctl(4, 0); "  # PR_SET_DUMPABLE
                   "print('ready', flush=True); sys.stdin.read(); print('bye')")
         # Once more with a look that is slow: it began before there was anything to see.
-        slowly = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", "inject=getdents64:delay_enter=100000"]
+        slowly = ["strace", "-D", "-qq", "-o", "/dev/null", "-e", "inject=getdents64:delay_enter=100000:when=1..12"]
         for before in NOBODY, [*slowly, *NOBODY]:
             remarks = self.lose("sh", "-c", f'sleep 0.1; /usr/bin/python3 -c "{python}"; true', before=before)
             self.assertEqual([line for line in remarks if " was seen" not in line], [])

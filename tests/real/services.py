@@ -22,15 +22,12 @@ BLOCK = 1 << 20
 POSTGRESQL = "/usr/lib/postgresql/15/bin"  # Debian's place for those of its programs that are not for everybody
 
 
-RESERVED = []  # sockets whose names are those of the ports that were given
-
-
 def reserve(port):
     """For this process and its own servers: another test that runs beside it passes over a port whose name is taken.
     The name is one of the network namespace, as the port is, and goes with this process."""
     name = socket.socket(socket.AF_UNIX)
     name.bind(f"\0recvshim-test-port-{port}")
-    RESERVED.append(name)
+    name.detach()  # it stays open
 
 
 def free_port():
