@@ -14,7 +14,7 @@ import tempfile
 
 import outcomes
 
-LIMIT = 300  # seconds for a part
+LIMIT = 600  # seconds for a part: only what hangs comes near
 TRIES = 5
 END = "how it ended"
 NATIVE = None

@@ -4,8 +4,9 @@
 Usage: readme.py README RECVSHIM
 
 A session is a block of ```console. A line that begins with `$ ` is typed; what follows `$ cat >FILE` goes into the file;
-all else is output, in which every number stands for any number, a line `...` for any lines, and a `...` at the end of a
-line for the rest of it. It runs in a network namespace of its own, so that its ports are free.
+all else is output, in which every number stands for any number, a round-trip time at the end of a line for any, and what
+TCP has to say besides, a line `...` for any lines, and a `...` at the end of a line for the rest of it. It runs in a
+network namespace of its own, so that its ports are free.
 """
 import os
 import re
@@ -51,6 +52,7 @@ def pattern(shown):
         else:
             rest = line.endswith("...")
             escaped = re.sub(r"\d+", r"\\d+", re.escape(line[:-3] if rest else line))
+            escaped = re.sub(r"(,\\ rtt\\ )\\d\+\\ us$", r"\1[\\d.]+ [mu]?s(?:, .*)?", escaped)
             parts.append(escaped + (".*" if rest else "") + "\n")
     return "".join(parts)
 

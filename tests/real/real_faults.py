@@ -25,7 +25,7 @@ import unittest
 import services
 
 RECVSHIM = None
-LIMIT = 120  # seconds without a byte: only what hangs comes near
+LIMIT = 240  # seconds without a byte: only what hangs comes near
 TRACED = 64 << 10  # bytes of a run that is traced: two records a receive
 VALUE = 16 << 20  # bytes of a value in Redis at most: redis-cli prints it once it is whole
 SHORTEST, LONGEST = 1, 7
@@ -181,7 +181,7 @@ class Streams(unittest.TestCase):
         with services.started(self.path("said"), [*run, "nginx", "-p", self.directory, "-e", self.path("errors"), "-c",
                                                   config]) as server:
             services.await_answer(server, self.path("said"), functools.partial(services.connects, port))
-            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT / 4)) as client:
+            with contextlib.closing(http.client.HTTPConnection("127.0.0.1", port, timeout=LIMIT)) as client:
                 client.request("PUT", "/copy", body)
                 self.assertEqual(client.getresponse().status, 201)
         with open(self.path("copy"), "rb") as copy:

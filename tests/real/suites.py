@@ -34,7 +34,7 @@ CPYTHON_WITHOUT = ["VSOCK"]
 
 
 def cpython(_):
-    return [Unittest(module, ["test." + module], CPYTHON_WITHOUT, limit=400) for module in CPYTHON]
+    return [Unittest(module, ["test." + module], CPYTHON_WITHOUT) for module in CPYTHON]
 
 
 TORNADO = """

@@ -29,7 +29,7 @@ def mosquitto(run):
     # What it says of itself is a second old. Once it is true nothing more may be sent.
     last = 0
     with services.started(run.path("own"), ["mosquitto_sub", *address, "-t", SYS_BYTES], end=signal.SIGKILL):
-        deadline = time.monotonic() + LIMIT / 4
+        deadline = time.monotonic() + LIMIT
         while last != sum(run.ledger.bytes.values()) and time.monotonic() < deadline:
             time.sleep(0.05)
             last = int((run.read("own").split() or ["0"])[-1])
