@@ -14,7 +14,8 @@ TestSuite(abi, .init = harness_begin, .fini = harness_end);
 /* What a command says that finds the library as $1. */
 static char *output_of(const char *command)
 {
-    struct finished job = RUN(.argv = {"/bin/sh", "-c", command, "sh", library_path()}, .native = true);
+    struct finished job =
+        RUN(.argv = {"/bin/sh", "-c", command, "sh", library_path()}, .env = {"LC_ALL=C"}, .native = true);
     cr_assert(exited_with(&job, 0), "%s", command);
     return job.out;
 }
