@@ -346,7 +346,7 @@ static bool is_descendant(const struct family *family, const struct process *pro
 static void add_greeted(struct family *family)
 {
     uint64_t newest = family->greeted;
-    struct recording recording;
+    struct recording recording = {0};
     if (!recording_look(family->trace, &recording) || recording.foreign)
         return; /* those of another pid namespace have other numbers here */
     for (size_t i = 0; i < family->known->count; i++) {

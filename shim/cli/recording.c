@@ -21,6 +21,5 @@ static void read_recording(void *context)
 bool recording_look(const struct trace *trace, struct recording *recording)
 {
     struct recording_request request = {trace, recording};
-    *recording = (struct recording){0};
     return guard_run(trace, read_recording, &request);
 }

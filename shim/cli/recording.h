@@ -15,7 +15,7 @@ struct recording {
     bool foreign;    /* processes of another pid namespace write to it */
 };
 
-/* Returns false, and nothing is recorded, where the trace was cut short. */
+/* Returns false, and leaves it as it is, where the trace was cut short. */
 bool recording_look(const struct trace *trace, struct recording *recording);
 
 #endif

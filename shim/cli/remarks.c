@@ -109,7 +109,7 @@ static void say_nothing_seen(const struct remarks *remarks)
 static bool has_all_departures(const struct remarks *remarks)
 {
     const struct recording *then = &remarks->recorded;
-    struct recording now;
+    struct recording now = {0};
     return recording_look(remarks->feed->trace, &now) && now.tracing && then->tracing && !now.foreign &&
            (now.events & then->events & 1U << RECVSHIM_EVENT_EXIT) != 0 &&
            feed_lost(remarks->feed, remarks->written) == 0;

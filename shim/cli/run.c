@@ -336,7 +336,7 @@ static int run(const struct arguments *arguments, struct trace *trace, int fd)
     if (inspection.verdict != INSPECT_OTHER_LIBC && inspection.verdict != INSPECT_OTHER_KIND)
         preload(arguments->library.preload);
 
-    struct recording recorded;
+    struct recording recorded = {0};
     if (recording_look(trace, &recorded) && !arguments->quiet)
         remarks_say_overridden(&recorded, &arguments->settings, trace_name(arguments));
 
