@@ -110,11 +110,17 @@ void connection_accepted(int listener, int fd, uint64_t id, uint64_t bits)
     note(fd, id << CONNECTION_ID_SHIFT | (connection_word(listener) & inherited) | bits | taken(fd));
 }
 
+static void renew(int fd, uint64_t old_id, const void *id)
+{
+    (void)old_id;
+    uint64_t stays = SOCKET_MASK & ~(CONNECTION_BITS & ~((uint64_t)CONNECTION_NO_TIMEOUT | CONNECTION_DUPLICATED));
+    origin_renewed(fd);
+    note(fd, *(const uint64_t *)id << CONNECTION_ID_SHIFT | (connection_word(fd) & stays) | taken(fd));
+}
+
 void connection_renewed(int fd, uint64_t id)
 {
-    uint64_t stays = SOCKET_MASK & ~(CONNECTION_BITS & ~(uint64_t)CONNECTION_NO_TIMEOUT);
-    origin_renewed(fd);
-    note(fd, id << CONNECTION_ID_SHIFT | (connection_word(fd) & stays) | taken(fd));
+    connection_for_copies(fd, connection_id(connection_word(fd)), renew, &id);
 }
 
 void connection_forget(int fd)
@@ -182,12 +188,31 @@ uint64_t connection_mark(int fd, uint64_t id, uint64_t set, uint64_t clear)
     return 0;
 }
 
-uint64_t connection_mark_all(int fd, uint64_t id, uint64_t set)
+void connection_for_copies(int fd, uint64_t id, void (*each)(int fd, uint64_t id, const void *context),
+                           const void *context)
 {
-    uint64_t before = connection_mark(fd, id, set, 0);
-    if ((before & CONNECTION_DUPLICATED) != 0 && id != 0)
-        for (int other = atomic_load_explicit(&highest, memory_order_relaxed); other >= 0; other--)
-            connection_mark(other, id, set, 0);
+    bool alone = (connection_word(fd) & CONNECTION_DUPLICATED) == 0 || id == 0;
+    each(fd, id, context);
+    for (int other = alone ? -1 : atomic_load_explicit(&highest, memory_order_relaxed); other >= 0; other--)
+        if (other != fd && connection_id(connection_word(other)) == id)
+            each(other, id, context);
+}
+
+struct marks {
+    uint64_t set, clear;
+};
+
+static void mark(int fd, uint64_t id, const void *context)
+{
+    const struct marks *marks = context;
+    connection_mark(fd, id, marks->set, marks->clear);
+}
+
+uint64_t connection_mark_all(int fd, uint64_t id, uint64_t set, uint64_t clear)
+{
+    uint64_t before = connection_mark(fd, id, set, clear);
+    if ((before & CONNECTION_DUPLICATED) != 0)
+        connection_for_copies(fd, id, mark, &(struct marks){set, clear});
     return before;
 }
 

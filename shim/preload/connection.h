@@ -80,7 +80,9 @@ void connection_made(int fd, int domain, int type, uint64_t id, uint64_t bits);
 /* `fd` was accepted from `listener`, whose domain, type and SO_RCVTIMEO it inherits (sk_clone copies sk_rcvtimeo). */
 void connection_accepted(int listener, int fd, uint64_t id, uint64_t bits);
 
-/* The socket stays, the connection is another: connect(2) with AF_UNSPEC ended the last. */
+/* The socket stays, the connection is another: connect(2) with AF_UNSPEC ended the last. On each descriptor that it
+ * has.
+ */
 void connection_renewed(int fd, uint64_t id);
 
 /* `fd` is about to be closed, or has come in a way that is not interposed: what was noted must not speak for whatever
@@ -89,6 +91,10 @@ void connection_forget(int fd);
 
 /* Call `each` for every known descriptor from `first` to `last`. */
 void connection_for_each(unsigned int first, unsigned int last, void (*each)(int fd, uint64_t word));
+
+/* Call `each` for every descriptor that has the connection with this id; `fd` is one, and the first. */
+void connection_for_copies(int fd, uint64_t id, void (*each)(int fd, uint64_t id, const void *context),
+                           const void *context);
 
 /* `copy` is now the same socket as `fd`. A time-out set through either then holds for both, so that neither is known
  * to have none any more. */
@@ -112,8 +118,8 @@ void connection_learnt(int fd, uint64_t id, int domain, int type);
  * where it is not. */
 uint64_t connection_mark(int fd, uint64_t id, uint64_t set, uint64_t clear);
 
-/* Set bits of a connection on each descriptor that it has: what happens to a socket happens to its duplicates. Returns
- * the word of `fd` as connection_mark() does. */
-uint64_t connection_mark_all(int fd, uint64_t id, uint64_t set);
+/* Set and clear bits of a connection on each descriptor that it has: what happens to a socket happens to its
+ * duplicates. Returns the word of `fd` as connection_mark() does. */
+uint64_t connection_mark_all(int fd, uint64_t id, uint64_t set, uint64_t clear);
 
 #endif

@@ -43,6 +43,17 @@ static void add_endpoints(struct recvshim_record *record, const struct endpoints
         memcpy(record->local_address, endpoints->local_address, sizeof record->local_address);
 }
 
+static void note_endpoints(int fd, uint64_t id, const void *endpoints)
+{
+    endpoints_set(fd, id, endpoints);
+}
+
+/* What connect does to a socket it does to its duplicates. */
+static void note_all_endpoints(int fd, uint64_t id, const struct endpoints *endpoints)
+{
+    connection_for_copies(fd, id, note_endpoints, endpoints);
+}
+
 static struct endpoints known_endpoints(int fd, uint64_t word)
 {
     struct endpoints endpoints;
@@ -213,10 +224,10 @@ static void dissolve(int fd, uint64_t word)
         end(fd, word);
         connection_renewed(fd, new_id(fd));
     } else {
-        connection_mark(fd, connection_id(word), 0, CONNECTION_CONNECTED);
+        connection_mark_all(fd, connection_id(word), 0, CONNECTION_CONNECTED);
         struct endpoints endpoints = known_endpoints(fd, word);
         endpoints.known &= (uint16_t)~RECVSHIM_RESULT_PEER;
-        endpoints_set(fd, connection_id(word), &endpoints);
+        note_all_endpoints(fd, connection_id(word), &endpoints);
     }
 }
 
@@ -251,11 +262,11 @@ static void note_connect(int fd, const struct sockaddr *address, socklen_t lengt
     if (asked_again && result != 0 && error == EISCONN)
         result = 0;
     if (result == 0)
-        connection_mark(fd, connection_id(word), CONNECTION_CONNECTED, CONNECTION_CONNECTING);
+        connection_mark_all(fd, connection_id(word), CONNECTION_CONNECTED, CONNECTION_CONNECTING);
     else if (is_under_way(error))
-        connection_mark(fd, connection_id(word), CONNECTION_CONNECTING, 0);
+        connection_mark_all(fd, connection_id(word), CONNECTION_CONNECTING, 0);
     else
-        connection_mark(fd, connection_id(word), 0, CONNECTION_CONNECTING);
+        connection_mark_all(fd, connection_id(word), 0, CONNECTION_CONNECTING);
 
     struct endpoints endpoints;
     if (!asked_again || !endpoints_get(fd, connection_id(word), &endpoints)) {
@@ -263,7 +274,8 @@ static void note_connect(int fd, const struct sockaddr *address, socklen_t lengt
         /* An address for our end was chosen by now. */
         if ((result == 0 || is_under_way(error)) && peer.family != AF_UNIX && query_allowed())
             query_endpoints(fd, false, &endpoints);
-        endpoints_set(fd, connection_id(word), &endpoints);
+        if (result == 0 || is_under_way(error) || (word & CONNECTION_CONNECTED) == 0) /* else it has whom it had */
+            note_all_endpoints(fd, connection_id(word), &endpoints);
     }
     report_connect(fd, word, &endpoints, result, result == 0 ? 0 : error, before.entry);
 }
@@ -291,7 +303,7 @@ void lifecycle_error_read(int fd, int error)
         return;
     int *const own_error = thread_get()->error, before = *own_error;
     if (error != 0 || !still_connecting(fd, word)) {
-        connection_mark(fd, connection_id(word), error == 0 ? CONNECTION_CONNECTED : 0U, CONNECTION_CONNECTING);
+        connection_mark_all(fd, connection_id(word), error == 0 ? CONNECTION_CONNECTED : 0U, CONNECTION_CONNECTING);
         struct endpoints endpoints = known_endpoints(fd, word);
         report_connect(fd, word, &endpoints, error == 0 ? 0 : -1, error, 0);
     }
@@ -327,7 +339,7 @@ uint64_t lifecycle_shutting_down(int fd, int how)
         bits |= CONNECTION_SHUT_READ;
     if ((how == SHUT_WR || how == SHUT_RDWR) && (word & CONNECTION_ENDED) == 0)
         bits |= CONNECTION_PROGRAM_FIRST;
-    connection_mark_all(fd, connection_id(word), bits);
+    connection_mark_all(fd, connection_id(word), bits, 0);
     return word;
 }
 

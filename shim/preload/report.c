@@ -150,7 +150,7 @@ __attribute__((cold, noinline)) static void describe_end(int fd, struct recvshim
         record->tcp = tcp;
     }
     if (cause_of(record) == CAUSE_LOCAL_SHUTDOWN && record->connection != 0)
-        connection_mark_all(fd, record->connection, CONNECTION_PROGRAM_FIRST);
+        connection_mark_all(fd, record->connection, CONNECTION_PROGRAM_FIRST, 0);
 }
 
 /* Once for each connection: a program may read the end again and again, or the 0 after a reset. A descriptor that is
@@ -158,7 +158,7 @@ __attribute__((cold, noinline)) static void describe_end(int fd, struct recvshim
 static bool is_news(int fd, uint64_t connection, uint16_t injected)
 {
     return connection == 0 || (injected & 1U << RECVSHIM_ACTION_ERROR) != 0 ||
-           (connection_mark_all(fd, connection, CONNECTION_ENDED) & CONNECTION_ENDED) == 0;
+           (connection_mark_all(fd, connection, CONNECTION_ENDED, 0) & CONNECTION_ENDED) == 0;
 }
 
 /* A retried receive that its deadline ended is EAGAIN to the program, and to a person the end of an interruption. */

@@ -158,6 +158,16 @@ Test(life, datagrams)
     }
 }
 
+/* Whom it has as a peer then, all its descriptors have. */
+Test(life, a_peer_after_the_other)
+{
+    struct finished job = live("reconnected");
+    struct ring ring = read_trace(trace_path());
+    cr_expect_eq(said(&job, "everyone"), -1);
+    for (int i = 0; i < 3; i++)
+        cr_expect_eq(find(&ring, RECVSHIM_EVENT_RECEIVE, i)->port, said(&job, i == 0 ? "first" : "second"), "%d", i);
+}
+
 Test(life, invalid_arguments)
 {
     NOT_UNDER_QEMU("it takes addresses that the kernel refuses");

@@ -1,5 +1,5 @@
 /* Receives a byte at a time, in turn from two sockets, three from each. Their descriptors have numbers above 65,535, or
- * with low=1 such as the kernel gives. Status 77: there can be none so high (see lower_high.c). */
+ * with low=1 such as the kernel gives. With read=1 by read. Status 77: there can be none so high (see lower_high.c). */
 #include "victim.h"
 
 #include <sys/resource.h>
@@ -32,7 +32,11 @@ int main(int argc, char **argv)
     }
     for (int i = 0; i < 6; i++) {
         must(send(pairs[i % 2][1], "x", 1, 0) == 1, "send");
-        see(receivers[i % 2], 1, 0);
+        char byte;
+        if (number(argv, "read", 0) == 0)
+            see(receivers[i % 2], 1, 0);
+        else
+            must(read(receivers[i % 2], &byte, 1) == 1, "read");
     }
     return 0;
 }

@@ -162,6 +162,29 @@ static void datagrams(void)
     say("connected", recv(fd, &byte, 1, 0));
 }
 
+/* A datagram socket that is connected to one after the other through a descriptor, received upon through its duplicate;
+ * and that a third does not become its peer. */
+static void reconnected(void)
+{
+    struct sockaddr_storage own, others[2];
+    struct sockaddr_in everyone = {.sin_family = AF_INET, .sin_port = 1, .sin_addr.s_addr = INADDR_BROADCAST};
+    socklen_t length;
+    char byte;
+    int fd = bound(AF_INET, SOCK_DGRAM, &own, &length), copy = dup(fd);
+    for (int i = 0; i < 2; i++) {
+        int sender = bound(AF_INET, SOCK_DGRAM, &others[i], &length);
+        say(i == 0 ? "first" : "second", port_of(sender));
+        must(connect(fd, (struct sockaddr *)&others[i], length) == 0, "connect");
+        must(sendto(sender, "xx", 2, 0, (struct sockaddr *)&own, length) == 2, "sendto");
+        say("received", recv(copy, &byte, 1, 0));
+        if (i == 1) {
+            say("everyone", connect(fd, (struct sockaddr *)&everyone, sizeof everyone));
+            must(sendto(sender, "x", 1, 0, (struct sockaddr *)&own, length) == 1, "sendto");
+            say("received", recv(fd, &byte, 1, 0));
+        }
+    }
+}
+
 static void invalid(void)
 {
     int fd = socket(AF_INET, SOCK_STREAM, 0);
@@ -217,17 +240,12 @@ static const struct {
     const char *name;
     void (*show)(void);
 } ways[] = {
-    {"accepted", accepted},
-    {"accepted-without-address", accepted_without_address},
-    {"refused", refused},
-    {"under-way", under_way},
-    {"asked-again", asked_again},
-    {"dissolved", dissolved},
-    {"datagrams", datagrams},
-    {"invalid", invalid},
-    {"exit", by_exit},
-    {"underscore", by_underscore},
-    {"children", children},
+    {"accepted", accepted},        {"accepted-without-address", accepted_without_address},
+    {"refused", refused},          {"under-way", under_way},
+    {"asked-again", asked_again},  {"dissolved", dissolved},
+    {"datagrams", datagrams},      {"reconnected", reconnected},
+    {"invalid", invalid},          {"exit", by_exit},
+    {"underscore", by_underscore}, {"children", children},
     {"signal", by_signal},
 };
 

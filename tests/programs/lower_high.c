@@ -23,6 +23,12 @@ ssize_t recv(int fd, void *buffer, size_t length, int flags)
     return next(real(fd), buffer, length, flags);
 }
 
+ssize_t read(int fd, void *buffer, size_t length)
+{
+    ssize_t (*next)(int, void *, size_t) = (ssize_t(*)(int, void *, size_t))(uintptr_t)dlsym(RTLD_NEXT, "read");
+    return next(real(fd), buffer, length);
+}
+
 int getsockopt(int fd, int level, int option, void *value, socklen_t *length)
 {
     int (*next)(int, int, int, void *, socklen_t *) =

@@ -273,6 +273,7 @@ life under-way
 life asked-again
 life dissolved
 life datagrams
+life reconnected
 life invalid
 life exit
 life underscore

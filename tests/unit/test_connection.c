@@ -145,11 +145,17 @@ Test(connection, what_happens_to_a_socket_happens_to_its_duplicates)
     connection_made(8, AF_INET, SOCK_STREAM, 2, 0);
     connection_duplicated(7, 3);
     connection_duplicated(3, 20);
-    cr_expect_eq(connection_mark_all(3, 1, CONNECTION_ENDED) & CONNECTION_ENDED, 0);
+    cr_expect_eq(connection_mark_all(3, 1, CONNECTION_ENDED, 0) & CONNECTION_ENDED, 0);
     cr_expect(bits_of(7) & CONNECTION_ENDED);
     cr_expect(bits_of(20) & CONNECTION_ENDED);
     cr_expect_eq(bits_of(8) & CONNECTION_ENDED, 0);
-    cr_expect(connection_mark_all(20, 1, CONNECTION_ENDED) & CONNECTION_ENDED, "no news");
+    cr_expect(connection_mark_all(20, 1, CONNECTION_ENDED, 0) & CONNECTION_ENDED, "no news");
+    connection_mark_all(20, 1, 0, CONNECTION_ENDED);
+    cr_expect_eq(bits_of(7) & CONNECTION_ENDED, 0);
+    connection_renewed(3, 4);
+    cr_expect(id_of(7) == 4 && id_of(3) == 4 && id_of(20) == 4 && id_of(8) == 2);
+    connection_mark_all(7, 4, CONNECTION_ENDED, 0);
+    cr_expect(bits_of(20) & CONNECTION_ENDED, "they still are duplicates");
 }
 
 Test(connection, beyond_the_table)
