@@ -13,10 +13,10 @@ LINE = re.compile(r"(\d+) +\[ *(\d+)\] (\w+\(.*)")  # a thread, the number of a 
 MAKES_CHILD = re.compile(r"(?:clone3?|v?fork)\(.* = (\d+)$")
 # What an id of a process or thread stands behind: other numbers may be the same.
 BEFORE_IDS = [re.compile(rf"({before})(\d+)\b") for before in (
-    r"^(?:wait4|get(?:pg|s)id|setpgid|\w*kill|rt_\w*sigqueueinfo|pidfd_open|sched_\w+|prlimit64)\(-?",
+    r"^(?:wait(?:4|pid)|get(?:pg|s)id|setpgid|\w*kill|rt_\w*sigqueueinfo|pidfd_open|sched_\w+|prlimit64)\(-?",
     r"^(?:tgkill|rt_tgsigqueueinfo|setpgid|waitid)\([^,]+, -?",
     r"^futex(?:_time64)?\([^,]+, [^,]+, ",
-    r"^(?:clone3?|v?fork|wait4|get(?:p|pp|pg|s|t)id|setsid|set_tid_address)\(.*\) += ",
+    r"^(?:clone3?|v?fork|wait(?:4|pid)|get(?:p|pp|pg|s|t)id|setsid|set_tid_address)\(.*\) += ",
     r"\b\w*[pt]id=\[?",
     r"\"/proc/", r"/task/",
 )]
