@@ -195,6 +195,13 @@ static struct ring reused(const char *by, const char *setting)
     return read_trace(trace_path());
 }
 
+/* No gap: it is closed as it is by fclose, and the file is none of it. */
+Test(gaps, a_stream_that_is_opened_anew)
+{
+    struct ring ring = reused("by=freopen", "RECVSHIM_EVENTS=receive,close");
+    cr_assert_str_eq(events_of(&ring), "Rx", "%s", events_of(&ring));
+}
+
 /* Whose connection the second receive has, and that of the first was not seen to be closed. */
 static void check_reused(const char *by, bool told_apart)
 {
@@ -206,7 +213,7 @@ static void check_reused(const char *by, bool told_apart)
 
 Test(gaps, numbers_that_libc_or_the_kernel_gave_free)
 {
-    check_reused("by=freopen", false);
+    check_reused("by=file", false);
     check_reused("by=filter", false);
     check_reused("by=kernel", false);
     check_reused("by=socketpair", true);

@@ -89,7 +89,7 @@ LIMITS = {
     "Programs that gain privileges": "real_check.py::test_setuid real_check.py::test_capabilities",
     "A child started with a cleared environment": "real_untraced.py::test_cleared_environment",
     "libraries loaded with `RTLD_DEEPBIND`": "gaps::deepbind gaps::another_namespace",
-    "A descriptor closed by `freopen`": "gaps::numbers_that_libc_or_the_kernel_gave_free "
+    "A descriptor closed by `daemon`": "gaps::numbers_that_libc_or_the_kernel_gave_free "
                                         "receive_calls::sockets_that_libc_replaced",
     "above 65,535": "gaps::descriptors_above_65535",
     "that came by exec or SCM_RIGHTS has another": "attribution::sockets_inherited_by_exec "
