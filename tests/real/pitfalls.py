@@ -98,7 +98,8 @@ LIMITS = {
     "by `quick_exit`, or by going on": "pitfalls.py::test_quick_exit life::killed",
     "are at an invalid address": "gaps::addresses_where_nothing_is edges::lengths_at_impossible_addresses "
                                  "receive_calls::what_the_kernel_refuses",
-    "Children of a raw `clone`": "world::raw_clone_without_look_ups",
+    "Children of a raw `clone`": "world::raw_clone_without_look_ups "
+                                 "world::a_child_beside_its_parent_in_memory",
     "Where another thread changes the pieces": "gaps::pieces_that_another_thread_changes",
     "Threads that were not started by": "gaps::threads_that_pthread_create_has_not_started",
 }

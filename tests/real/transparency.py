@@ -188,6 +188,7 @@ cancel times=20
 children
 children fork
 children clone
+children clone-memory
 children vfork
 children spawn
 children exec
