@@ -219,6 +219,15 @@ Test(gaps, numbers_that_libc_or_the_kernel_gave_free)
     check_reused("by=socketpair", true);
 }
 
+/* What a thread closes of its own is taken to be closed for all. */
+Test(gaps, descriptors_that_a_thread_has_alone)
+{
+    NOT_UNDER_QEMU("its threads cannot have them");
+    struct ring ring = reused("by=thread", "RECVSHIM_EVENTS=receive,close");
+    cr_assert_str_eq(events_of(&ring), "RxR", "%s", events_of(&ring));
+    cr_expect_neq(ring.records[2].connection, ring.records[0].connection);
+}
+
 /* The program is not asked whether its pointers are good: where the kernel refuses, the library crashes with it. */
 Test(gaps, addresses_where_nothing_is)
 {

@@ -4,6 +4,7 @@
  *   by=filter       by a system call that puts a pipe there, of which a read is interrupted under a filter of seccomp
  *   by=kernel       by a system call, and by another a socket is made there
  *   by=socketpair   by a system call, and libc's socketpair makes one there
+ *   by=thread       in a thread alone, which has descriptors of its own
  * A byte is received from the stream before, and from whatever has its number then. */
 #include "allow.h"
 #include "ticks.h"
@@ -62,6 +63,19 @@ static void by_pipe_under_a_filter(void)
     say("file", result);
 }
 
+static void *close_own(void *nothing)
+{
+    must(unshare(CLONE_FILES) == 0 && close(fds[0]) == 0, "unshare");
+    return nothing;
+}
+
+static void by_thread(void)
+{
+    pthread_t thread;
+    must(pthread_create(&thread, NULL, close_own, NULL) == 0 && pthread_join(thread, NULL) == 0, "a thread");
+    receive_once();
+}
+
 static void by_socket_calls(bool made_by_libc)
 {
     int old = fds[0];
@@ -85,6 +99,8 @@ int main(int argc, char **argv)
         by_freopen();
     else if (strcmp(by, "filter") == 0)
         by_pipe_under_a_filter();
+    else if (strcmp(by, "thread") == 0)
+        by_thread();
     else
         by_socket_calls(strcmp(by, "socketpair") == 0);
     return 0;

@@ -91,6 +91,7 @@ LIMITS = {
     "libraries loaded with `RTLD_DEEPBIND`": "gaps::deepbind gaps::another_namespace",
     "A descriptor closed by `daemon`": "gaps::numbers_that_libc_or_the_kernel_gave_free "
                                         "receive_calls::sockets_that_libc_replaced",
+    "Threads that have descriptors of their own": "gaps::descriptors_that_a_thread_has_alone",
     "above 65,535": "gaps::descriptors_above_65535",
     "that came by exec or SCM_RIGHTS has another": "attribution::sockets_inherited_by_exec "
                                                    "attribution::descriptors_that_are_passed",

@@ -327,6 +327,7 @@ unnoted by=file
 unnoted by=freopen
 unnoted by=kernel
 unnoted by=socketpair
+unnoted by=thread
 """.split("\n")[1:-1]
 
 
