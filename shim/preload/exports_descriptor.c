@@ -52,20 +52,39 @@ EXPORT int close(int fd)
     return next != NULL ? next(fd) : (int)syscall(SYS_close, fd);
 }
 
-/* Within libc it closes past our close: what was noted of a socket would then be believed of a file that gets its
+/* Within libc it is closed past our close: what was noted of a socket would then be believed of a file that gets its
  * number, and is read. */
-EXPORT int fclose(FILE *stream)
+static void note_closing_stream(FILE *stream)
 {
     const int error = errno;
     int fd = fileno(stream); /* -1, with errno set, of one in memory */
     errno = error;
     lifecycle_closing(fd);
+}
+
+EXPORT int fclose(FILE *stream)
+{
+    note_closing_stream(stream);
     next_fclose_function *next = next_fclose();
     if (next != NULL)
         return next(stream);
     errno = EAGAIN;
     return EOF;
 }
+
+/* The stream is closed also where it cannot be opened anew. */
+#define EXPORT_FREOPEN(name)                                                                                           \
+    EXPORT FILE *name(const char *path, const char *mode, FILE *stream)                                                \
+    {                                                                                                                  \
+        note_closing_stream(stream);                                                                                   \
+        next_##name##_function *next = next_##name();                                                                  \
+        if (next != NULL)                                                                                              \
+            return next(path, mode, stream);                                                                           \
+        errno = EAGAIN;                                                                                                \
+        return NULL;                                                                                                   \
+    }
+EXPORT_FREOPEN(freopen)
+EXPORT_FREOPEN(freopen64) /* what it is called in programs built with 64-bit file offsets */
 
 EXPORT int close_range(unsigned int first, unsigned int last, int flags)
 {

@@ -59,6 +59,8 @@
     X(close_range, int, (unsigned int, unsigned int, int))                                                             \
     X(closefrom, void, (int))                                                                                          \
     X(fclose, int, (FILE *))                                                                                           \
+    X(freopen, FILE *, (const char *, const char *, FILE *))                                                           \
+    X(freopen64, FILE *, (const char *, const char *, FILE *))                                                         \
     X(prctl, int, (int, ...))                                                                                          \
     X(syscall, long, (long, long, long, long, long, long, long))                                                       \
     X(sigaction, int, (int, const struct sigaction *, struct sigaction *))                                             \

@@ -56,6 +56,8 @@ Test(abi, exports_are_the_allow_list)
                              "fclose",
                              "fcntl",
                              "fcntl64",
+                             "freopen",
+                             "freopen64",
                              "getsockopt",
                              "prctl",
                              "setsockopt",

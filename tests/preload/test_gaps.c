@@ -195,6 +195,13 @@ static struct ring reused(const char *by, const char *setting)
     return read_trace(trace_path());
 }
 
+/* No gap: it is closed as it is by fclose, and the file is none of it. */
+Test(gaps, a_stream_that_is_opened_anew)
+{
+    struct ring ring = reused("by=freopen", "RECVSHIM_EVENTS=receive,close");
+    cr_assert_str_eq(events_of(&ring), "Rx", "%s", events_of(&ring));
+}
+
 /* Whose connection the second receive has, and that of the first was not seen to be closed. */
 static void check_reused(const char *by, bool told_apart)
 {
@@ -206,10 +213,19 @@ static void check_reused(const char *by, bool told_apart)
 
 Test(gaps, numbers_that_libc_or_the_kernel_gave_free)
 {
-    check_reused("by=freopen", false);
+    check_reused("by=file", false);
     check_reused("by=filter", false);
     check_reused("by=kernel", false);
     check_reused("by=socketpair", true);
+}
+
+/* What a thread closes of its own is taken to be closed for all. */
+Test(gaps, descriptors_that_a_thread_has_alone)
+{
+    NOT_UNDER_QEMU("its threads cannot have them");
+    struct ring ring = reused("by=thread", "RECVSHIM_EVENTS=receive,close");
+    cr_assert_str_eq(events_of(&ring), "RxR", "%s", events_of(&ring));
+    cr_expect_neq(ring.records[2].connection, ring.records[0].connection);
 }
 
 /* The program is not asked whether its pointers are good: where the kernel refuses, the library crashes with it. */

@@ -179,6 +179,18 @@ Test(world, raw_clone_without_look_ups)
     cr_expect_eq(ring.process_count, 1);
 }
 
+/* Two processes have the notes of one. */
+Test(world, a_child_beside_its_parent_in_memory)
+{
+    struct finished job = RUN(.argv = {"children", "clone-memory"});
+    cr_assert(exited_with(&job, 0));
+    cr_expect_eq(said(&job, "child_received"), 20);
+    struct ring ring = read_receives(trace_path());
+    expect_complete(&ring);
+    cr_expect_neq(said(&job, "child"), said(&job, "parent"));
+    cr_expect_eq(records_of_pid(&ring, said(&job, "parent")), 60);
+}
+
 Test(world, vfork)
 {
     check_child("vfork");

@@ -118,7 +118,7 @@ static void show_passed(void)
     say("fd", passed);
 }
 
-/* Sockets that libc itself puts files in the place of, as a daemon does with its standard streams. */
+/* Sockets that a system call puts files in the place of, as daemon() does with the standard streams. */
 static void show_replaced(void)
 {
     static const int types[] = {SOCK_DGRAM, SOCK_STREAM};
@@ -126,23 +126,20 @@ static void show_replaced(void)
     int fds[2];
     handle(SIGALRM, on_alarm, 0);
     for (int i = 0; i < 2; i++) {
-        FILE *stream = fdopen(socket(AF_INET, types[i], 0), "r");
-        must(stream != NULL && freopen("/dev/zero", "r", stream) != NULL, "freopen");
-        say("fd", fileno(stream));
+        int number = socket(AF_INET, types[i], 0);
+        must(past_libc(SYS_dup3, open("/dev/zero", O_RDONLY), number, 0) == number, "dup3");
+        say("fd", number);
         errno = 4242;
-        say("file", read_both(fileno(stream), buffer, sizeof buffer));
+        say("file", read_both(number, buffer, sizeof buffer));
         must(errno == 4242, "errno survives");
-        fclose(stream);
+        close(number);
 
-        must(pipe(fds) == 0, "pipe");
-        char path[64];
-        snprintf(path, sizeof path, "/proc/self/fd/%d", fds[0]);
-        stream = fdopen(socket(AF_INET, types[i], 0), "r");
-        must(stream != NULL && freopen(path, "r", stream) != NULL, "freopen");
+        number = socket(AF_INET, types[i], 0);
+        must(pipe(fds) == 0 && past_libc(SYS_dup3, fds[0], number, 0) == number, "dup3");
         tick(10000);
-        say("interrupted", read(fileno(stream), buffer, 1) < 0 && errno == EINTR);
+        say("interrupted", read(number, buffer, 1) < 0 && errno == EINTR);
         tick(0);
-        fclose(stream);
+        close(number);
     }
 }
 

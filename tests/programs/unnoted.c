@@ -1,9 +1,12 @@
 /* A descriptor of a stream is closed in a way that no call of libc tells of, and its number is used again:
- *   by=freopen      libc itself puts a file there, of which a byte is read
- *   by=filter       so it does with a pipe, of which a read is interrupted under a filter of seccomp
+ *   by=file         by a system call that puts a file there, of which a byte is read
+ *   by=freopen      by libc itself, which does the same
+ *   by=filter       by a system call that puts a pipe there, of which a read is interrupted under a filter of seccomp
  *   by=kernel       by a system call, and by another a socket is made there
  *   by=socketpair   by a system call, and libc's socketpair makes one there
+ *   by=thread       in a thread alone, which has descriptors of its own
  * A byte is received from the stream before, and from whatever has its number then. */
+#include "allow.h"
 #include "ticks.h"
 
 #include <linux/filter.h>
@@ -30,28 +33,27 @@ static void receive_once(void)
     say("fd", fds[0]);
 }
 
-static void replace_by(const char *path)
+static void by_file(void)
 {
-    FILE *stream = fdopen(fds[0], "r");
-    must(stream != NULL && freopen(path, "r", stream) != NULL && fileno(stream) == fds[0], "freopen");
+    must(past_libc(SYS_dup3, open("/dev/zero", O_RDONLY), fds[0], 0) == fds[0], "dup3");
+    say("file", read(fds[0], &byte, 1));
 }
 
 static void by_freopen(void)
 {
-    replace_by("/dev/zero");
+    FILE *stream = fdopen(fds[0], "r");
+    must(stream != NULL && freopen("/dev/zero", "r", stream) != NULL && fileno(stream) == fds[0], "freopen");
     say("file", read(fds[0], &byte, 1));
 }
 
-static void by_freopen_under_a_filter(void)
+static void by_pipe_under_a_filter(void)
 {
     static struct sock_filter all[] = {BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW)};
     static struct sock_fprog program = {1, all};
     int ends[2];
-    char path[64];
     must(pipe(ends) == 0, "pipe");
     writer = ends[1];
-    snprintf(path, sizeof path, "/proc/self/fd/%d", ends[0]);
-    replace_by(path);
+    must(past_libc(SYS_dup3, ends[0], fds[0], 0) == fds[0], "dup3");
     must(prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) == 0, "PR_SET_NO_NEW_PRIVS");
     must(prctl(PR_SET_SECCOMP, SECCOMP_MODE_FILTER, &program) == 0, "PR_SET_SECCOMP");
     handle(SIGALRM, on_tick, 0);
@@ -59,6 +61,19 @@ static void by_freopen_under_a_filter(void)
     ssize_t result = read(fds[0], &byte, 1);
     end_ticks();
     say("file", result);
+}
+
+static void *close_own(void *nothing)
+{
+    must(unshare(CLONE_FILES) == 0 && close(fds[0]) == 0, "unshare");
+    return nothing;
+}
+
+static void by_thread(void)
+{
+    pthread_t thread;
+    must(pthread_create(&thread, NULL, close_own, NULL) == 0 && pthread_join(thread, NULL) == 0, "a thread");
+    receive_once();
 }
 
 static void by_socket_calls(bool made_by_libc)
@@ -75,13 +90,17 @@ static void by_socket_calls(bool made_by_libc)
 int main(int argc, char **argv)
 {
     (void)argc;
-    const char *by = option(argv, "by", "freopen");
+    const char *by = option(argv, "by", "file");
     pair(SOCK_STREAM, fds);
     receive_once();
-    if (strcmp(by, "freopen") == 0)
+    if (strcmp(by, "file") == 0)
+        by_file();
+    else if (strcmp(by, "freopen") == 0)
         by_freopen();
     else if (strcmp(by, "filter") == 0)
-        by_freopen_under_a_filter();
+        by_pipe_under_a_filter();
+    else if (strcmp(by, "thread") == 0)
+        by_thread();
     else
         by_socket_calls(strcmp(by, "socketpair") == 0);
     return 0;

@@ -89,8 +89,9 @@ LIMITS = {
     "Programs that gain privileges": "real_check.py::test_setuid real_check.py::test_capabilities",
     "A child started with a cleared environment": "real_untraced.py::test_cleared_environment",
     "libraries loaded with `RTLD_DEEPBIND`": "gaps::deepbind gaps::another_namespace",
-    "A descriptor closed by `freopen`": "gaps::numbers_that_libc_or_the_kernel_gave_free "
+    "A descriptor closed by `daemon`": "gaps::numbers_that_libc_or_the_kernel_gave_free "
                                         "receive_calls::sockets_that_libc_replaced",
+    "Threads that have descriptors of their own": "gaps::descriptors_that_a_thread_has_alone",
     "above 65,535": "gaps::descriptors_above_65535",
     "that came by exec or SCM_RIGHTS has another": "attribution::sockets_inherited_by_exec "
                                                    "attribution::descriptors_that_are_passed",
@@ -98,7 +99,8 @@ LIMITS = {
     "by `quick_exit`, or by going on": "pitfalls.py::test_quick_exit life::killed",
     "are at an invalid address": "gaps::addresses_where_nothing_is edges::lengths_at_impossible_addresses "
                                  "receive_calls::what_the_kernel_refuses",
-    "Children of a raw `clone`": "world::raw_clone_without_look_ups",
+    "Children of a raw `clone`": "world::raw_clone_without_look_ups "
+                                 "world::a_child_beside_its_parent_in_memory",
     "Where another thread changes the pieces": "gaps::pieces_that_another_thread_changes",
     "Threads that were not started by": "gaps::threads_that_pthread_create_has_not_started",
 }

@@ -22,7 +22,7 @@ OWN_WITH_LOOK_UPS = {
     "vfork|spawner": r"getpid\(",
     # libc does not know of a child of a raw clone, and calls no handlers for one of _Fork.
     "children clone|children _Fork|edges cloned": IDENTITY,
-    # libc itself has put a file in the place of a socket: it is read, and asked about, as one. README.md, "What it
+    # A file that was put in the place of a socket unseen: it is read, and asked about, as one. README.md, "What it
     # cannot see".
     "no_socket replaced": r"recvfrom\(\d+, ADDRESS, .* = -1 ENOTSOCK|rt_sig(?:action|procmask)\(\w+, NULL, |"
                           r"rt_sigaction\(SIGBUS, ",
@@ -188,6 +188,7 @@ cancel times=20
 children
 children fork
 children clone
+children clone-memory
 children vfork
 children spawn
 children exec
@@ -322,9 +323,11 @@ small_stack
 spawner
 spawner fork=1
 threads threads=2 each=20
+unnoted by=file
 unnoted by=freopen
 unnoted by=kernel
 unnoted by=socketpair
+unnoted by=thread
 """.split("\n")[1:-1]
 
 
