@@ -162,8 +162,11 @@ static size_t keep_first(struct fault_list *list, size_t from, size_t end, size_
     }
     for (size_t at = from; at < end;) {
         at = take_call(list, at, end, &call);
-        list->contrary += !suffered_the_same(&first, &call);
+        bool same = suffered_the_same(&first, &call);
+        list->contrary += !same;
+        list->repeated += same;
     }
+    list->repeated--; /* the first itself */
     size_t begin = kept;
     for (size_t at = first.from; at < first.to; at++)
         if (kept == begin || !add_to(&list->items[kept - 1], &list->items[at]))

@@ -22,6 +22,7 @@ struct fault_list {
     struct recvshim_rule *rules;
     size_t rule_count;
     size_t injections; /* that they repeat: those of one receive count as one delay, and one other */
+    size_t repeated;   /* receives of the same origin and ordinal as an earlier one, that suffered the same */
     size_t contrary;   /* receives of the same origin and ordinal as an earlier one, that suffered something else */
     /* What else there is to say of them, told by whoever reads the trace: */
     uint64_t seed;

@@ -28,6 +28,9 @@ static void print_heading(const struct fault_list *list, struct output *output)
                      list->lost);
     if (list->unrecorded)
         output_print(output, "# Perhaps incomplete: tracing is off, or `fault' is none of the events recorded\n");
+    if (list->repeated != 0)
+        output_print(output, "# Counted once: %zu receive%s of another process or run, with the same faults as here\n",
+                     list->repeated, list->repeated == 1 ? "" : "s");
     if (list->contrary != 0)
         output_print(output, "# Left out: %zu receive%s of another run, with other faults than here\n", list->contrary,
                      list->contrary == 1 ? "" : "s");

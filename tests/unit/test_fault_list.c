@@ -164,6 +164,9 @@ Test(fault_list, two_runs_are_one)
     end_list();
     cr_assert_eq(list.contrary, 0);
     cr_assert_eq(list.injections, 2);
+    cr_assert_not_null(strstr(text, "\n# Counted once: 2 receives of another process or run, with the same faults as "
+                                    "here\n*:"),
+                       "%s", text);
     cr_assert_eq(list.rule_count, 2);
     fault_list_free(&list);
     begin_list(); /* two threads at once: one comes between the other's */
