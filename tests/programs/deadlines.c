@@ -25,7 +25,7 @@ static bool apart, removes, asks_address;
 static struct {
     volatile uint64_t begun; /* before it sleeps for the first time */
     atomic_bool received, late;
-} *receive;
+} * receive;
 
 /* Told as soon as it is known that the receive goes on. */
 static void note_time(void)

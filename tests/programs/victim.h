@@ -79,7 +79,8 @@ static inline void wait_for(int fd, short events)
     must(poll(&socket, 1, -1) == 1, "poll");
 }
 
-/* The same for so many bytes of a stream, or of the first datagram: poll tells of an end that comes before them, too. */
+/* The same for so many bytes of a stream, or of the first datagram: poll tells of an end that comes before them, too.
+ */
 static inline void wait_for_bytes(int fd, long bytes)
 {
     for (int there = 0; there < bytes; sched_yield())
@@ -87,8 +88,8 @@ static inline void wait_for_bytes(int fd, long bytes)
 }
 
 /* On this CPU alone from here on, with all that the thread starts. What a thread of many CPUs sends over loopback while
- * they are busy may arrive in another order, and be seen when the kernel has half done with it: one CPU brings one after
- * the other, and runs nobody meanwhile. */
+ * they are busy may arrive in another order, and be seen when the kernel has half done with it: one CPU brings one
+ * after the other, and runs nobody meanwhile. */
 static inline void stay_on_this_cpu(void)
 {
     cpu_set_t here;
