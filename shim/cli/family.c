@@ -99,10 +99,10 @@ static bool is_same_image(const struct member *left, const struct member *right)
     return left->image == right->image && (left->image != 0 || strcmp(left->comm, right->comm) == 0);
 }
 
-static bool has_registered(const struct family *family, pid_t pid)
+static bool has_registered(const struct family *family, pid_t pid, uint64_t since)
 {
     for (size_t i = 0; i < family->known->count; i++)
-        if (family->known->items[i].pid == (uint32_t)pid && family->known->items[i].start >= family->since)
+        if (family->known->items[i].pid == (uint32_t)pid && family->known->items[i].start >= since)
             return true;
     return false;
 }
@@ -149,6 +149,7 @@ static void note_lost(struct family *family, struct member *member, const struct
     struct lost *lost = &family->lost[family->lost_count++];
     lost->pid = running->pid;
     lost->verdict = verdict;
+    lost->since = verdict == INSPECT_TRACEABLE ? member->apart : family->since;
     memcpy(lost->comm, running->comm, sizeof lost->comm);
     memcpy(lost->program, running->program, sizeof lost->program);
     snprintf(lost->reason, sizeof lost->reason, "%.500s", reason);
@@ -158,7 +159,7 @@ static void note_lost(struct family *family, struct member *member, const struct
 /* The one that cannot be looked into has gained privileges, or has itself protected, which one that is traced may. */
 static void judge_hidden(struct family *family, struct member *member, const struct running *running)
 {
-    if (has_registered(family, running->pid))
+    if (has_registered(family, running->pid, family->since))
         member->state = MEMBER_TRACED;
     else
         note_lost(family, member, running, INSPECT_PRIVILEGED,
@@ -184,11 +185,11 @@ static void note_found(struct family *family, struct member *member)
             lost->pid = family->members[i].pid;
 }
 
-/* Whether it has joined the trace: by what it wrote there, or where its pid is another there (in a pid namespace) by
- * its maps. */
+/* Whether it has joined the trace: by its maps. What it wrote there may have been before its last exec, and under
+ * another pid (in a pid namespace). */
 static bool has_joined(const struct family *family, pid_t pid)
 {
-    return has_registered(family, pid) || locate_has(pid, family->trace) != LOCATE_NO;
+    return locate_has(pid, family->trace) != LOCATE_NO;
 }
 
 /* Whether it has the library, and the trace as well. One that has not may be about to join. */
@@ -202,8 +203,9 @@ static void judge_loaded(struct family *family, struct member *member, const str
     } else if (family->looked - member->apart > JOINING_NS) {
         note_lost(
             family, member, running, INSPECT_TRACEABLE,
-            "has the library, but not this trace: RECVSHIM_TRACE is not in its environment, or leads nowhere from "
-            "there, as from a pid namespace of its own: give --trace a file that it sees");
+            "has the library, but not this trace: RECVSHIM_TRACE is not in its environment, or cannot be opened there: "
+            "by another user, whose processes join no trace of yours, or from a pid namespace of its own: give --trace "
+            "a file that it sees");
     }
 }
 
@@ -442,7 +444,7 @@ static bool say_lost(const struct family *family, const struct family_end *end)
         if (lost->pid == 0 || (end->told && lost->pid == family->pid))
             continue;
         bool hidden = lost->program[0] == '\0';
-        if ((lost->verdict == INSPECT_TRACEABLE || hidden) && has_registered(family, lost->pid))
+        if ((lost->verdict == INSPECT_TRACEABLE || hidden) && has_registered(family, lost->pid, lost->since))
             continue; /* it was very slow to join, or had itself protected before that was known */
         if (lost->others > 0)
             snprintf(more, sizeof more, " and %zu more like it", lost->others);

@@ -41,6 +41,7 @@ struct lost {
     enum inspect_verdict verdict;
     char reason[512];
     size_t others;
+    uint64_t since; /* when it was first seen so */
 };
 
 /* Its goodbye. */

@@ -160,6 +160,14 @@ class Children(Untraced):
         self.expect_lost(self.lose("sh", "-c", f"unset RECVSHIM_TRACE; {self.plain} wait; true", pause=JOINING), self.plain,
                          "has the library, but not this trace")
 
+    def test_another_user(self):
+        """Whose processes may not join: a file that they see would not help."""
+        if os.geteuid() != 0:
+            self.skipTest("only root can become another user")
+        remarks = self.lose("sh", "-c", f"{' '.join(NOBODY)} {self.plain} wait; true", pause=JOINING)
+        self.assertIn("cannot be opened: Permission denied; nothing is traced", remarks[0])  # the library says
+        self.expect_lost(remarks[1:], self.plain, "by another user, whose processes join no trace of yours")
+
     def test_hidden(self):
         """One that was traced from the first, and then has itself protected."""
         python = ("import ctypes, sys; ctypes.CDLL(None).prctl(4, 0); "  # PR_SET_DUMPABLE
