@@ -182,6 +182,7 @@ Test(world, raw_clone_without_look_ups)
 /* Two processes have the notes of one. */
 Test(world, a_child_beside_its_parent_in_memory)
 {
+    NOT_UNDER_QEMU("it makes threads and processes, and nothing between them");
     struct finished job = RUN(.argv = {"children", "clone-memory"});
     cr_assert(exited_with(&job, 0));
     cr_expect_eq(said(&job, "child_received"), 20);
